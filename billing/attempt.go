@@ -1,0 +1,138 @@
+package billing
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// AttemptKind is what a processor is asked for.
+type AttemptKind string
+
+// The kinds of asking.
+const (
+	AskCharge AttemptKind = "charge" // authorise and capture a card, or debit a bank account
+	AskVoid   AttemptKind = "void"   // take back a charge before it is settled
+	AskRefund AttemptKind = "refund" // pay back a settled charge
+	AskCredit AttemptKind = "credit" // pay to a card or account without an original charge
+)
+
+// AttemptState is what we know of an attempt.
+type AttemptState string
+
+// The states. Sending and unknown are those that must be cleared up before
+// anything else is asked for the same debt; pending settles later; the other
+// two are final, but for a late return or chargeback.
+const (
+	Sending         AttemptState = "sending" // committed, perhaps sent
+	AttemptUnknown  AttemptState = "unknown" // sent, no word came back
+	AttemptPending  AttemptState = "pending" // accepted, settles or returns later
+	AttemptApproved AttemptState = "approved"
+	AttemptDeclined AttemptState = "declined"
+)
+
+// Attempt is one asking of a processor. It is written down before it is sent
+// and bears the reference by which the processor knows it: asking twice with
+// one reference is asking once.
+type Attempt struct {
+	MerchantID      MerchantID
+	ID              AttemptID
+	AccountID       AccountID
+	CustomerID      CustomerID
+	SubscriptionID  SubscriptionID  // whose billing caused it, 0 if none
+	PaymentMethodID PaymentMethodID // 0 for a number that came with the request
+	ActivityID      ActivityID      // the activity that it becomes
+	Parent          AttemptID       // the charge that a void or refund takes back, 0 if none
+	Kind            AttemptKind
+	Claim           bool // an automatic claim: becomes a Claim, not a Payment
+	Processor       string
+	Reference       string
+	Amount          Money
+	Tax             Money
+	Instrument      Instrument
+	Masked          string
+	Expiry          string // MMYY, cards
+	Routing         string // bank accounts
+	Token           string
+	Payer           Payer
+	Details         Details
+	State           AttemptState
+	Response        ResponseCode
+	Message         string // the processor's own words
+	ApprovalCode    string // of the issuer, "" on a decline
+	ProcessorID     string // the processor's own name for the transaction
+	CreatedAt       time.Time
+	AnsweredAt      time.Time // zero while no answer came
+	CheckAt         time.Time // by the merchant's clock: when a pending claim is asked about, else zero
+	LeaseUntil      time.Time // by the world's clock: when another worker may ask after it, else zero
+	Checks          int       // askings after an unknown outcome
+}
+
+// Payer is who pays, as the processor was told.
+type Payer struct {
+	Holder  string  `json:"holder,omitempty"`
+	Address Address `json:"address,omitzero"`
+	Phone   string  `json:"phone,omitempty"`
+	Email   string  `json:"email,omitempty"`
+}
+
+// Details are what the request for a charge said of the activity that it will
+// become; they travel with the attempt so that a crash loses nothing.
+type Details struct {
+	Code        string       `json:"code,omitempty"`
+	Note        string       `json:"note,omitempty"`
+	Creator     string       `json:"creator,omitempty"`
+	Due         string       `json:"due,omitempty"` // 2006-01-02
+	InvoiceList string       `json:"invoice_list,omitempty"`
+	Targets     []ActivityID `json:"targets,omitempty"` // the debts to be covered first, in order
+}
+
+// JSON is the form in which details are kept; none are kept as "".
+func (d Details) JSON() string {
+	text, err := json.Marshal(d)
+	if err != nil {
+		panic("billing: details that do not marshal: " + err.Error())
+	}
+	if string(text) == "{}" {
+		return ""
+	}
+	return string(text)
+}
+
+// Final reports whether the attempt's outcome is known for good.
+func (a *Attempt) Final() bool {
+	return a.State == AttemptApproved || a.State == AttemptDeclined
+}
+
+// Outcome is what a processor said of an attempt.
+type Outcome struct {
+	State        AttemptState // approved, pending, declined or unknown
+	Response     ResponseCode
+	Message      string
+	ApprovalCode string
+	ProcessorID  string
+	Amount       Money     // what was approved, which may be less than asked; zero means all
+	SettlesAt    time.Time // when a pending claim is expected to be settled or returned, by the merchant's clock
+}
+
+// NoticeKind is news of a charge that was thought finished.
+type NoticeKind string
+
+// The kinds of notice.
+const (
+	NoticeChargeback         NoticeKind = "chargeback"          // the cardholder's bank took the money back
+	NoticeChargebackReversed NoticeKind = "chargeback-reversed" // and gave it back to the merchant
+	NoticeReturn             NoticeKind = "return"              // a settled bank debit came back late
+	NoticeChange             NoticeKind = "change"              // a bank account's data changed: NACHA notification of change
+)
+
+// Notice is news from a processor that nobody asked for.
+type Notice struct {
+	Seq       int64 // order of the processor's notices of a merchant, from 1
+	Kind      NoticeKind
+	Reference string // of the attempt that it is about
+	Response  ResponseCode
+	Amount    Money
+	Number    Secret // changed account number, if any
+	Routing   string // changed routing number, if any
+	At        time.Time
+}

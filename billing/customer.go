@@ -1,0 +1,43 @@
+package billing
+
+import (
+	"strings"
+	"time"
+)
+
+// Customer is a person, perhaps of an organisation, who is billed.
+type Customer struct {
+	MerchantID   MerchantID
+	ID           CustomerID
+	AccountID    AccountID
+	Code         string
+	FirstName    string
+	LastName     string
+	Organization string
+	Email        string
+	Phone        string
+	Active       bool // an inactive customer gets no new subscription and no automatic claim
+	Address      Address
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
+
+// Name is first and last name, blank between.
+func (c *Customer) Name() string { return strings.TrimSpace(c.FirstName + " " + c.LastName) }
+
+// Plan is a price with a rhythm. It does not fix the term: one plan serves
+// fixed and perpetual subscriptions, and a change of its price touches no
+// subscription that exists (protocols/unipay.md 4.3).
+type Plan struct {
+	MerchantID MerchantID
+	ID         PlanID
+	AccountID  AccountID
+	Code       string
+	Name       string
+	Cycle      Cycle
+	Amount     Money // each billing, tax not included
+	Tax        Money // each billing
+	Active     bool  // an inactive plan takes no new subscription
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+}

@@ -1,0 +1,78 @@
+package billing
+
+import "fmt"
+
+// Cycle is the rhythm of a plan: how far one billing date lies from the next.
+type Cycle string
+
+// The cycles that merchants bill in. Half-yearly is every six months.
+const (
+	Weekly     Cycle = "weekly"
+	Monthly    Cycle = "monthly"
+	Quarterly  Cycle = "quarterly"
+	HalfYearly Cycle = "half-yearly"
+	Yearly     Cycle = "yearly"
+)
+
+// ParseCycle reads the name of a cycle as String writes it.
+func ParseCycle(s string) (Cycle, error) {
+	if c := Cycle(s); c.valid() {
+		return c, nil
+	}
+	return "", fmt.Errorf("billing: not a billing cycle (weekly, monthly, quarterly, half-yearly, yearly)")
+}
+
+// Date is billing date k of a series that begins on first, k counting from 0.
+// It is computed from the first date, so that a month's end is kept: 31
+// January, 29 February, 31 March (protocols/unipay.md 6.3).
+func (c Cycle) Date(first Date, k int) Date {
+	switch c {
+	case Weekly:
+		return first.AddDays(7 * k)
+	case Monthly:
+		return first.AddMonths(k)
+	case Quarterly:
+		return first.AddMonths(3 * k)
+	case HalfYearly:
+		return first.AddMonths(6 * k)
+	case Yearly:
+		return first.AddMonths(12 * k)
+	}
+	panic("billing: cycle without a rule: " + string(c))
+}
+
+// Index finds the k with Date(first, k) == d; ok is false if d is no date of
+// the series or lies before first.
+func (c Cycle) Index(first, d Date) (k int, ok bool) {
+	if d.Before(first) {
+		return 0, false
+	}
+	days := d.DaysSince(first)
+	// A step is at least 7 days and at most 366; start below and walk up.
+	switch c {
+	case Weekly:
+		k = days / 7
+	case Monthly:
+		k = days / 31
+	case Quarterly:
+		k = days / 93
+	case HalfYearly:
+		k = days / 184
+	case Yearly:
+		k = days / 366
+	}
+	for ; !c.Date(first, k).After(d); k++ {
+		if c.Date(first, k) == d {
+			return k, true
+		}
+	}
+	return 0, false
+}
+
+func (c Cycle) valid() bool {
+	switch c {
+	case Weekly, Monthly, Quarterly, HalfYearly, Yearly:
+		return true
+	}
+	return false
+}

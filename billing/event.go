@@ -1,0 +1,37 @@
+package billing
+
+import "time"
+
+// EventKind names something that happened and that others may want to know.
+type EventKind string
+
+// The kinds of event.
+const (
+	CustomerCreated      EventKind = "customer.created"
+	CustomerChanged      EventKind = "customer.changed"
+	PaymentMethodAdded   EventKind = "payment_method.added"
+	PaymentMethodChanged EventKind = "payment_method.changed"
+	PlanCreated          EventKind = "plan.created"
+	PlanChanged          EventKind = "plan.changed"
+	SubscriptionCreated  EventKind = "subscription.created"
+	SubscriptionChanged  EventKind = "subscription.changed"
+	SubscriptionEnded    EventKind = "subscription.ended"
+	ActivityRecorded     EventKind = "activity.recorded"
+	InvoiceIssued        EventKind = "invoice.issued"
+	PaymentApproved      EventKind = "payment.approved"
+	PaymentPending       EventKind = "payment.pending"
+	PaymentDeclined      EventKind = "payment.declined"
+	PaymentUnknown       EventKind = "payment.unknown"
+	PaymentReversed      EventKind = "payment.reversed"
+	PaymentChargedBack   EventKind = "payment.charged_back"
+)
+
+// Event is one row of the outbox, written in the transaction of what it tells.
+type Event struct {
+	MerchantID MerchantID
+	ID         EventID
+	Kind       EventKind
+	CustomerID CustomerID // 0 if it concerns none
+	ObjectID   int64      // id of the object that the kind names
+	CreatedAt  time.Time
+}
