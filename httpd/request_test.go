@@ -237,12 +237,9 @@ func TestTooManyAtOnce(t *testing.T) {
 	run := start(t, func(c *Config) { c.MaxInFlight = 2 }, map[string]http.HandlerFunc{
 		"/": func(http.ResponseWriter, *http.Request) { entered <- struct{}{}; <-leave },
 	})
-	statuses := make(chan int, 2)
+	var within []<-chan reply
 	for range 2 {
-		go func() {
-			res, _ := run.do(t, "GET", "/", nil, nil)
-			statuses <- res.StatusCode
-		}()
+		within = append(within, run.meanwhile(t, "/"))
 		<-entered
 	}
 	res, _ := run.do(t, "GET", "/", nil, nil)
@@ -256,9 +253,9 @@ func TestTooManyAtOnce(t *testing.T) {
 		t.Errorf("operators' pages are refused too: %d", res.StatusCode)
 	}
 	close(leave)
-	for range 2 {
-		if status := <-statuses; status != 200 {
-			t.Errorf("request within the limit: %d", status)
+	for _, got := range within {
+		if r := <-got; r.status != 200 {
+			t.Errorf("request within the limit: %+v", r)
 		}
 	}
 	if res, _ := run.do(t, "GET", "/", nil, nil); res.StatusCode != 200 {

@@ -104,9 +104,41 @@ func start(t *testing.T, change func(*Config), routes map[string]http.HandlerFun
 // do sends a request on a connection of its own and returns the answer with its body.
 func (run *running) do(t *testing.T, method, path string, header http.Header, body io.Reader) (*http.Response, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(patience(t), method, "http://"+run.addr+path, body)
+	res, text, err := run.try(patience(t), method, path, header, body)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return res, text
+}
+
+// reply is what came back to a request that was sent while the test did something else.
+type reply struct {
+	status int
+	body   string
+	err    error
+}
+
+// meanwhile sends a GET and returns at once; the reply must be waited for.
+func (run *running) meanwhile(t *testing.T, path string) <-chan reply {
+	got := make(chan reply, 1)
+	ctx := patience(t)
+	go func() {
+		res, body, err := run.try(ctx, "GET", path, nil, nil)
+		if err != nil {
+			got <- reply{err: err}
+			return
+		}
+		got <- reply{res.StatusCode, body, nil}
+	}()
+	return got
+}
+
+func (run *running) try(
+	ctx context.Context, method, path string, header http.Header, body io.Reader,
+) (*http.Response, string, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+run.addr+path, body)
+	if err != nil {
+		return nil, "", err
 	}
 	for name, values := range header {
 		req.Header[name] = values
@@ -117,14 +149,11 @@ func (run *running) do(t *testing.T, method, path string, header http.Header, bo
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		return nil, "", err
 	}
 	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
 	_ = res.Body.Close()
-	return res, string(text)
+	return res, string(text), err
 }
 
 func (run *running) wait(t *testing.T) error {
@@ -218,15 +247,7 @@ func TestDrainFinishesWhatIsInFlight(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, "charged")
 	}})
-	type reply struct {
-		status int
-		body   string
-	}
-	got := make(chan reply, 1)
-	go func() {
-		res, body := run.do(t, "POST", "/slow", nil, nil)
-		got <- reply{res.StatusCode, body}
-	}()
+	got := run.meanwhile(t, "/slow")
 	<-entered
 	run.stop()
 	// The port is closed as soon as connecting fails; the request is still in its handler.
@@ -247,7 +268,7 @@ func TestDrainFinishesWhatIsInFlight(t *testing.T) {
 	default:
 	}
 	close(leave)
-	if r := <-got; r != (reply{200, "charged"}) {
+	if r := <-got; r != (reply{200, "charged", nil}) {
 		t.Errorf("request in flight got %+v", r)
 	}
 	if err := run.wait(t); err != nil {
@@ -327,6 +348,10 @@ func dial(t *testing.T, addr string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
+	// A server that fails to hang up fails the test, and does not hang it.
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
 	return conn
 }
 
@@ -339,7 +364,6 @@ func TestSlowHeaderIsCut(t *testing.T) {
 	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "); err != nil {
 		t.Fatal(err)
 	}
-	// Without the limit this read would last until the test's own time limit.
 	if answer, err := io.ReadAll(conn); err != nil || strings.Contains(string(answer), "200") {
 		t.Errorf("slow header was answered with %q, %v", answer, err)
 	}
