@@ -1,0 +1,145 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/sqldb"
+)
+
+const attemptColumns = `merchant_id, id, account_id, customer_id, COALESCE(subscription_id, 0), COALESCE(payment_method_id, 0),
+	activity_id, COALESCE(parent_id, 0), kind, claim, processor, reference, amount, tax, currency, instrument, masked, expiry,
+	routing, token, payer, details, state, response, message, approval_code, processor_id, created_at, COALESCE(answered_at, 0),
+	COALESCE(check_at, 0), COALESCE(lease_until, 0), checks`
+
+func scanAttempt(r sqldb.Row) (*billing.Attempt, error) {
+	var a billing.Attempt
+	var amount, tax, created, answered, check, lease, checks int64
+	var c billing.Currency
+	var payer, details string
+	err := r.Scan(&a.MerchantID, &a.ID, &a.AccountID, &a.CustomerID, &a.SubscriptionID, &a.PaymentMethodID, &a.ActivityID, &a.Parent,
+		&a.Kind, &a.Claim, &a.Processor, &a.Reference, &amount, &tax, &c, &a.Instrument, &a.Masked, &a.Expiry, &a.Routing, &a.Token,
+		&payer, &details, &a.State, &a.Response, &a.Message, &a.ApprovalCode, &a.ProcessorID, &created, &answered, &check, &lease, &checks)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(payer), &a.Payer); err != nil {
+		return nil, fmt.Errorf("store: payer of attempt %d: %w", a.ID, err)
+	}
+	if details != "" {
+		if err := json.Unmarshal([]byte(details), &a.Details); err != nil {
+			return nil, fmt.Errorf("store: details of attempt %d: %w", a.ID, err)
+		}
+	}
+	a.Amount, a.Tax, a.Checks = billing.Minor(amount, c), billing.Minor(tax, c), int(checks)
+	a.CreatedAt, a.AnsweredAt, a.CheckAt, a.LeaseUntil = instant(created), instant(answered), instant(check), instant(lease)
+	return &a, nil
+}
+
+// Attempt reads an attempt.
+func (v *View) Attempt(ctx context.Context, id billing.AttemptID) (*billing.Attempt, error) {
+	a, err := sqldb.One(ctx, v.tx, scanAttempt, `SELECT `+attemptColumns+` FROM attempt WHERE merchant_id = $1 AND id = $2`, v.merchant, id)
+	return a, notFound(err, "attempt")
+}
+
+// AttemptsByID reads several attempts.
+func (v *View) AttemptsByID(ctx context.Context, ids []billing.AttemptID) (map[billing.AttemptID]*billing.Attempt, error) {
+	return v.attempts(ctx, ids, "")
+}
+
+// LockAttempts reads attempts and keeps other writers of them waiting.
+func (t *Tx) LockAttempts(ctx context.Context, ids []billing.AttemptID) (map[billing.AttemptID]*billing.Attempt, error) {
+	return t.attempts(ctx, ids, t.tx.ForUpdate())
+}
+
+func (v *View) attempts(ctx context.Context, ids []billing.AttemptID, lock string) (map[billing.AttemptID]*billing.Attempt, error) {
+	found := make(map[billing.AttemptID]*billing.Attempt, len(ids))
+	if len(ids) == 0 {
+		return found, nil
+	}
+	list, err := sqldb.Query(ctx, v.tx, scanAttempt, `SELECT `+attemptColumns+` FROM attempt
+		WHERE merchant_id = $1 AND id `+v.tx.In(2)+` ORDER BY id`+lock, v.merchant, sqldb.List(ints(ids)))
+	for _, a := range list {
+		found[a.ID] = a
+	}
+	return found, err
+}
+
+// AttemptByReference finds an attempt by the reference that its processor knows.
+func (v *View) AttemptByReference(ctx context.Context, reference string) (*billing.Attempt, error) {
+	a, err := sqldb.One(ctx, v.tx, scanAttempt,
+		`SELECT `+attemptColumns+` FROM attempt WHERE merchant_id = $1 AND reference = $2`, v.merchant, reference)
+	return a, notFound(err, "attempt")
+}
+
+// ClaimAbandoned takes over attempts whose worker has not come back: their lease
+// ran out by the world's clock. Each gets a new lease.
+func (t *Tx) ClaimAbandoned(ctx context.Context, wall, lease time.Time, limit int) ([]*billing.Attempt, error) {
+	list, err := sqldb.Query(ctx, t.tx, scanAttempt, `SELECT `+attemptColumns+` FROM attempt
+		WHERE merchant_id = $1 AND lease_until <= $2 ORDER BY lease_until, id LIMIT $3`+t.tx.SkipLocked(),
+		t.merchant, wall.UnixMicro(), int64(limit))
+	if err != nil {
+		return nil, err
+	}
+	rows := make([][]any, len(list))
+	for i, a := range list {
+		a.LeaseUntil = lease
+		rows[i] = []any{int64(t.merchant), int64(a.ID), lease.UnixMicro()}
+	}
+	_, err = t.tx.UpdateMany(ctx, "attempt", []string{"merchant_id", "id"}, []string{"lease_until"}, rows)
+	return list, err
+}
+
+// ClaimPending takes pending claims that are to be asked about by the
+// merchant's clock, and puts a lease on them meanwhile.
+func (t *Tx) ClaimPending(ctx context.Context, at, lease time.Time, limit int) ([]*billing.Attempt, error) {
+	list, err := sqldb.Query(ctx, t.tx, scanAttempt, `SELECT `+attemptColumns+` FROM attempt
+		WHERE merchant_id = $1 AND check_at <= $2 AND lease_until IS NULL ORDER BY check_at, id LIMIT $3`+t.tx.SkipLocked(),
+		t.merchant, at.UnixMicro(), int64(limit))
+	if err != nil {
+		return nil, err
+	}
+	rows := make([][]any, len(list))
+	for i, a := range list {
+		a.LeaseUntil = lease
+		rows[i] = []any{int64(t.merchant), int64(a.ID), lease.UnixMicro()}
+	}
+	_, err = t.tx.UpdateMany(ctx, "attempt", []string{"merchant_id", "id"}, []string{"lease_until"}, rows)
+	return list, err
+}
+
+// InsertAttempts writes new attempts; their ids are given. This is the only
+// place where an attempt comes into being.
+func (t *Tx) InsertAttempts(ctx context.Context, list []*billing.Attempt) error {
+	rows := make([][]any, len(list))
+	for i, a := range list {
+		payer, err := json.Marshal(a.Payer)
+		if err != nil {
+			return fmt.Errorf("store: payer: %w", err)
+		}
+		rows[i] = []any{int64(a.MerchantID), int64(a.ID), int64(a.AccountID), int64(a.CustomerID), orNull(a.SubscriptionID),
+			orNull(a.PaymentMethodID), int64(a.ActivityID), orNull(a.Parent), string(a.Kind), a.Claim, a.Processor, a.Reference,
+			a.Amount.Minor(), a.Tax.Minor(), string(a.Amount.Currency()), string(a.Instrument), a.Masked, a.Expiry, a.Routing,
+			a.Token, string(payer), a.Details.JSON(), string(a.State), string(a.Response), a.Message, a.ApprovalCode, a.ProcessorID,
+			micros(a.CreatedAt), micros(a.AnsweredAt), micros(a.CheckAt), micros(a.LeaseUntil), int64(a.Checks)}
+	}
+	return t.tx.InsertMany(ctx, "attempt", []string{"merchant_id", "id", "account_id", "customer_id", "subscription_id",
+		"payment_method_id", "activity_id", "parent_id", "kind", "claim", "processor", "reference", "amount", "tax", "currency",
+		"instrument", "masked", "expiry", "routing", "token", "payer", "details", "state", "response", "message", "approval_code",
+		"processor_id", "created_at", "answered_at", "check_at", "lease_until", "checks"}, rows)
+}
+
+// UpdateAttempts writes what was learnt of attempts.
+func (t *Tx) UpdateAttempts(ctx context.Context, list []*billing.Attempt) error {
+	rows := make([][]any, len(list))
+	for i, a := range list {
+		rows[i] = []any{int64(t.merchant), int64(a.ID), string(a.State), string(a.Response), a.Message, a.ApprovalCode, a.ProcessorID,
+			micros(a.AnsweredAt), micros(a.CheckAt), micros(a.LeaseUntil), int64(a.Checks)}
+	}
+	_, err := t.tx.UpdateMany(ctx, "attempt", []string{"merchant_id", "id"}, []string{"state", "response", "message",
+		"approval_code", "processor_id", "answered_at", "check_at", "lease_until", "checks"}, rows)
+	return err
+}

@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+
+	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/sqldb"
+)
+
+const paymentMethodColumns = `merchant_id, id, account_id, customer_id, code, instrument, token, masked, sealed, fingerprint,
+	expiry, routing, holder, street1, street2, city, state, postal_code, country, phone, email, active, stale, created_at, updated_at`
+
+func scanPaymentMethod(r sqldb.Row) (*billing.PaymentMethod, error) {
+	var m billing.PaymentMethod
+	var created, updated int64
+	err := r.Scan(&m.MerchantID, &m.ID, &m.AccountID, &m.CustomerID, &m.Code, &m.Instrument, &m.Token, &m.Masked, &m.Sealed,
+		&m.Fingerprint, &m.Expiry, &m.Routing, &m.Holder, &m.Address.Street1, &m.Address.Street2, &m.Address.City,
+		&m.Address.State, &m.Address.PostalCode, &m.Address.Country, &m.Phone, &m.Email, &m.Active, &m.Stale, &created, &updated)
+	m.CreatedAt, m.UpdatedAt = instant(created), instant(updated)
+	return &m, err
+}
+
+// PaymentMethod reads a payment method.
+func (v *View) PaymentMethod(ctx context.Context, id billing.PaymentMethodID) (*billing.PaymentMethod, error) {
+	m, err := sqldb.One(ctx, v.tx, scanPaymentMethod,
+		`SELECT `+paymentMethodColumns+` FROM payment_method WHERE merchant_id = $1 AND id = $2`, v.merchant, id)
+	return m, notFound(err, "payment method")
+}
+
+// PaymentMethodsByID reads several payment methods.
+func (v *View) PaymentMethodsByID(ctx context.Context, ids []billing.PaymentMethodID) (map[billing.PaymentMethodID]*billing.PaymentMethod, error) {
+	list, err := sqldb.Query(ctx, v.tx, scanPaymentMethod,
+		`SELECT `+paymentMethodColumns+` FROM payment_method WHERE merchant_id = $1 AND id `+v.tx.In(2), v.merchant, sqldb.List(ints(ids)))
+	found := make(map[billing.PaymentMethodID]*billing.PaymentMethod, len(list))
+	for _, m := range list {
+		found[m.ID] = m
+	}
+	return found, err
+}
+
+// PaymentMethodByToken finds a payment method by the token that stands for it.
+func (v *View) PaymentMethodByToken(ctx context.Context, token string) (*billing.PaymentMethod, error) {
+	m, err := sqldb.One(ctx, v.tx, scanPaymentMethod,
+		`SELECT `+paymentMethodColumns+` FROM payment_method WHERE merchant_id = $1 AND token = $2`, v.merchant, token)
+	return m, notFound(err, "token")
+}
+
+// PaymentMethods lists a customer's payment methods by id.
+func (v *View) PaymentMethods(ctx context.Context, c billing.CustomerID, p Page) ([]*billing.PaymentMethod, error) {
+	q := newSelect(v, "payment_method", paymentMethodColumns)
+	q.equal("customer_id", c)
+	return sqldb.Query(ctx, v.tx, scanPaymentMethod, q.paged(p), q.args...)
+}
+
+// InsertPaymentMethod writes a new payment method; its id is given.
+func (t *Tx) InsertPaymentMethod(ctx context.Context, m *billing.PaymentMethod) error {
+	_, err := t.tx.Exec(ctx, `INSERT INTO payment_method (`+paymentMethodColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)`,
+		m.MerchantID, m.ID, m.AccountID, m.CustomerID, m.Code, m.Instrument, m.Token, m.Masked, m.Sealed, m.Fingerprint,
+		m.Expiry, m.Routing, m.Holder, m.Address.Street1, m.Address.Street2, m.Address.City, m.Address.State,
+		m.Address.PostalCode, m.Address.Country, m.Phone, m.Email, m.Active, m.Stale, micros(m.CreatedAt), micros(m.UpdatedAt))
+	return err
+}
+
+// UpdatePaymentMethod writes what may change of a payment method. The number
+// changes only when the bank gives notice of a new one.
+func (t *Tx) UpdatePaymentMethod(ctx context.Context, m *billing.PaymentMethod) error {
+	_, err := t.tx.Exec(ctx, `UPDATE payment_method SET masked = $3, sealed = $4, fingerprint = $5, expiry = $6, routing = $7,
+			holder = $8, street1 = $9, street2 = $10, city = $11, state = $12, postal_code = $13, country = $14, phone = $15,
+			email = $16, active = $17, stale = $18, updated_at = $19
+		WHERE merchant_id = $1 AND id = $2`,
+		t.merchant, m.ID, m.Masked, m.Sealed, m.Fingerprint, m.Expiry, m.Routing, m.Holder, m.Address.Street1, m.Address.Street2,
+		m.Address.City, m.Address.State, m.Address.PostalCode, m.Address.Country, m.Phone, m.Email, m.Active, m.Stale,
+		micros(m.UpdatedAt))
+	return err
+}

@@ -1,0 +1,87 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/sqldb"
+)
+
+// Work says what waits in a merchant's books, by queue: when the first of each
+// is due by the merchant's clock, and when the first lease runs out by the
+// world's. Zero is nothing. The rows themselves are the queue.
+type Work struct {
+	Subscription time.Time // the next event of a subscription
+	Pending      time.Time // a pending claim is to be asked about
+	Collect      time.Time // a debt is to be claimed
+	Age          time.Time // a debt grows by age
+	Notices      time.Time // the processor is to be asked for notices
+	Lease        time.Time // an attempt is abandoned, by the world's clock
+}
+
+// First is the earliest of what is due by the merchant's clock, zero if none.
+func (w Work) First() time.Time {
+	var first time.Time
+	for _, t := range []time.Time{w.Subscription, w.Pending, w.Collect, w.Age, w.Notices} {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
+// Work looks at the head of each queue. Each look is one step down an index,
+// however many rows wait.
+func (v *View) Work(ctx context.Context) (Work, error) {
+	var us [6]int64
+	err := v.tx.QueryRow(ctx, `SELECT
+			COALESCE((SELECT MIN(next_at) FROM subscription WHERE merchant_id = $1 AND next_at IS NOT NULL), 0),
+			COALESCE((SELECT MIN(check_at) FROM attempt WHERE merchant_id = $1 AND check_at IS NOT NULL AND lease_until IS NULL), 0),
+			COALESCE((SELECT MIN(collect_at) FROM activity WHERE merchant_id = $1 AND collect_at IS NOT NULL AND claimed_by IS NULL), 0),
+			COALESCE((SELECT MIN(age_at) FROM activity WHERE merchant_id = $1 AND age_at IS NOT NULL), 0),
+			COALESCE((SELECT notices_at FROM merchant WHERE id = $1), 0),
+			COALESCE((SELECT MIN(lease_until) FROM attempt WHERE merchant_id = $1 AND lease_until IS NOT NULL), 0)`,
+		v.merchant).Scan(&us[0], &us[1], &us[2], &us[3], &us[4], &us[5])
+	return Work{Subscription: instant(us[0]), Pending: instant(us[1]), Collect: instant(us[2]), Age: instant(us[3]),
+		Notices: instant(us[4]), Lease: instant(us[5])}, err
+}
+
+// Backlog counts what waits, for operators.
+type Backlog struct {
+	Due     int64     // subscriptions whose event is due
+	Unknown int64     // attempts whose outcome nobody has told us
+	Oldest  time.Time // when the oldest due event fell due
+}
+
+// Backlog counts the merchant's waiting work at an instant of its clock.
+func (v *View) Backlog(ctx context.Context, at time.Time) (b Backlog, err error) {
+	var oldest int64
+	err = v.tx.QueryRow(ctx, `SELECT
+			(SELECT COUNT(*) FROM subscription WHERE merchant_id = $1 AND next_at <= $2),
+			(SELECT COUNT(*) FROM attempt WHERE merchant_id = $1 AND lease_until IS NOT NULL AND state IN ('sending', 'unknown')),
+			COALESCE((SELECT MIN(next_at) FROM subscription WHERE merchant_id = $1 AND next_at <= $2), 0)`,
+		v.merchant, at.UnixMicro()).Scan(&b.Due, &b.Unknown, &oldest)
+	b.Oldest = instant(oldest)
+	return b, err
+}
+
+// MerchantIDs lists the merchants of the installation.
+func (s *Store) MerchantIDs(ctx context.Context) (ids []billing.MerchantID, err error) {
+	err = s.db.View(ctx, func(tx *sqldb.Tx) error {
+		ids, err = sqldb.Query(ctx, tx, func(r sqldb.Row) (id billing.MerchantID, err error) { err = r.Scan(&id); return id, err },
+			`SELECT id FROM merchant ORDER BY id`)
+		return err
+	})
+	return ids, err
+}
+
+// BatchSize is how many rows a billing run does best to write in one
+// transaction: few on SQLite, whose one writer the API waits for, many on
+// PostgreSQL.
+func (s *Store) BatchSize() int {
+	if s.db.Engine() == sqldb.SQLite {
+		return 50
+	}
+	return 500
+}

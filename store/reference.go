@@ -1,0 +1,79 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/sqldb"
+)
+
+// Noun names a kind of object that clients may give codes to.
+type Noun string
+
+// The nouns with codes.
+const (
+	CustomerNoun      Noun = "customer"
+	PaymentMethodNoun Noun = "payment_method"
+	PlanNoun          Noun = "plan"
+	SubscriptionNoun  Noun = "subscription"
+	ActivityNoun      Noun = "activity"
+)
+
+// Resolve finds the object that a code names within a scope: 0 for the
+// merchant, else the id of an account or customer.
+func (v *View) Resolve(ctx context.Context, n Noun, scope int64, code string) (int64, error) {
+	var id int64
+	err := v.tx.QueryRow(ctx, `SELECT object_id FROM reference WHERE merchant_id = $1 AND noun = $2 AND scope = $3 AND code = $4`,
+		v.merchant, n, scope, code).Scan(&id)
+	return id, notFound(err, string(n))
+}
+
+// ResolveIn finds the objects that a code names within any of several scopes.
+func (v *View) ResolveIn(ctx context.Context, n Noun, scopes []int64, code string) ([]int64, error) {
+	return sqldb.Query(ctx, v.tx, func(r sqldb.Row) (id int64, err error) { err = r.Scan(&id); return id, err },
+		`SELECT object_id FROM reference WHERE merchant_id = $1 AND noun = $2 AND scope `+v.tx.In(3)+` AND code = $4`,
+		v.merchant, n, sqldb.List(scopes), code)
+}
+
+// Reserve takes a code for an object, or says that it is taken.
+func (t *Tx) Reserve(ctx context.Context, n Noun, scope int64, code string, object int64) error {
+	_, err := t.tx.Exec(ctx, `INSERT INTO reference (merchant_id, noun, scope, code, object_id) VALUES ($1, $2, $3, $4, $5)`,
+		t.merchant, n, scope, code, object)
+	if sqldb.IsUnique(err) {
+		return billing.FieldError(billing.Duplicate, "code", "the code is taken")
+	}
+	return err
+}
+
+// Key is an idempotency key that was used.
+type Key struct {
+	Scope    string // what it was used for
+	Key      string
+	Digest   []byte // keyed hash of the input
+	ObjectID int64  // what came of it
+	At       time.Time
+}
+
+// Key finds a used key; ok is false if it has not been used.
+func (v *View) Key(ctx context.Context, scope, key string) (k Key, ok bool, err error) {
+	var at int64
+	err = v.tx.QueryRow(ctx, `SELECT scope, key, digest, object_id, created_at FROM idempotency
+		WHERE merchant_id = $1 AND scope = $2 AND key = $3`, v.merchant, scope, key).
+		Scan(&k.Scope, &k.Key, &k.Digest, &k.ObjectID, &at)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return Key{}, false, nil
+	}
+	k.At = instant(at)
+	return k, err == nil, err
+}
+
+// UseKey notes a key in the transaction of what it stands for. taken tells that
+// another transaction was first; its outcome is to be read instead.
+func (t *Tx) UseKey(ctx context.Context, k Key) (taken bool, err error) {
+	n, err := t.tx.Exec(ctx, `INSERT INTO idempotency (merchant_id, scope, key, digest, object_id, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (merchant_id, scope, key) DO NOTHING`,
+		t.merchant, k.Scope, k.Key, k.Digest, k.ObjectID, micros(k.At))
+	return n == 0, err
+}

@@ -1,0 +1,209 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/sqldb"
+)
+
+const subscriptionColumns = `merchant_id, id, account_id, customer_id, code, plan_id, plan_name, payment_method_id, term, length,
+	amount, tax, currency, cycle, first_date, first_invoicing, status, period, issued, last_date, next_date, COALESCE(next_at, 0),
+	adjusted, note, created_at, updated_at`
+
+func scanSubscription(r sqldb.Row) (*billing.Subscription, error) {
+	var s billing.Subscription
+	var length, amount, tax, period, issued, next, created, updated int64
+	var c billing.Currency
+	var dates [4]string
+	err := r.Scan(&s.MerchantID, &s.ID, &s.AccountID, &s.CustomerID, &s.Code, &s.PlanID, &s.PlanName, &s.PaymentMethodID, &s.Term,
+		&length, &amount, &tax, &c, &s.Cycle, &dates[0], &dates[1], &s.Status, &period, &issued, &dates[2], &dates[3], &next,
+		&s.Adjusted, &s.Note, &created, &updated)
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range []*billing.Date{&s.FirstDate, &s.FirstInvoicing, &s.LastDate, &s.NextDate} {
+		if *d, err = date(dates[i]); err != nil {
+			return nil, err
+		}
+	}
+	s.Length, s.Period, s.Issued = int(length), int(period), int(issued)
+	s.Amount, s.Tax = billing.Minor(amount, c), billing.Minor(tax, c)
+	s.NextAt, s.CreatedAt, s.UpdatedAt = instant(next), instant(created), instant(updated)
+	return &s, nil
+}
+
+// Subscription reads a subscription.
+func (v *View) Subscription(ctx context.Context, id billing.SubscriptionID) (*billing.Subscription, error) {
+	s, err := sqldb.One(ctx, v.tx, scanSubscription,
+		`SELECT `+subscriptionColumns+` FROM subscription WHERE merchant_id = $1 AND id = $2`, v.merchant, id)
+	return s, notFound(err, "subscription")
+}
+
+// LockSubscriptions reads subscriptions and keeps other writers of them
+// waiting. Subscriptions are locked before customers.
+func (t *Tx) LockSubscriptions(ctx context.Context, ids []billing.SubscriptionID) ([]*billing.Subscription, error) {
+	return sqldb.Query(ctx, t.tx, scanSubscription, `SELECT `+subscriptionColumns+` FROM subscription
+		WHERE merchant_id = $1 AND id `+t.tx.In(2)+` ORDER BY id`+t.tx.ForUpdate(), t.merchant, sqldb.List(ints(ids)))
+}
+
+// LockSubscriptionOf locks and reads one subscription of a customer.
+func (t *Tx) LockSubscriptionOf(ctx context.Context, c billing.CustomerID, id billing.SubscriptionID) (*billing.Subscription, error) {
+	list, err := t.LockSubscriptions(ctx, []billing.SubscriptionID{id})
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 || list[0].CustomerID != c {
+		return nil, billing.Errorf(billing.NotFound, "subscription not found")
+	}
+	return list[0], nil
+}
+
+// ClaimDue locks and reads subscriptions whose next event is due, those that
+// another worker holds left out. until bounds the instant from which an event
+// is taken up, latest the event's date.
+func (t *Tx) ClaimDue(ctx context.Context, until time.Time, latest billing.Date, limit int) ([]*billing.Subscription, error) {
+	return sqldb.Query(ctx, t.tx, scanSubscription, `SELECT `+subscriptionColumns+` FROM subscription
+		WHERE merchant_id = $1 AND next_at <= $2 AND next_date <= $3 ORDER BY next_at, id LIMIT $4`+t.tx.SkipLocked(),
+		t.merchant, until.UnixMicro(), latest.String(), int64(limit))
+}
+
+// SubscriptionFilter narrows a list of a customer's subscriptions.
+type SubscriptionFilter struct {
+	Plan                   billing.PlanID
+	Status                 billing.SubscriptionStatus
+	NextDate               billing.Date
+	CreatedFrom, CreatedTo time.Time
+	Page                   Page
+}
+
+// Subscriptions lists a customer's subscriptions by id.
+func (v *View) Subscriptions(ctx context.Context, c billing.CustomerID, f SubscriptionFilter) ([]*billing.Subscription, error) {
+	q := newSelect(v, "subscription", subscriptionColumns)
+	q.equal("customer_id", c)
+	if f.Plan != 0 {
+		q.equal("plan_id", f.Plan)
+	}
+	if f.Status != "" {
+		q.equal("status", f.Status)
+	}
+	if !f.NextDate.IsZero() {
+		q.equal("next_date", f.NextDate.String())
+	}
+	q.between("created_at", f.CreatedFrom, f.CreatedTo)
+	return sqldb.Query(ctx, v.tx, scanSubscription, q.paged(f.Page), q.args...)
+}
+
+// InsertSubscription writes a new subscription; its id is given.
+func (t *Tx) InsertSubscription(ctx context.Context, s *billing.Subscription) error {
+	return t.tx.InsertMany(ctx, "subscription", []string{"merchant_id", "id", "account_id", "customer_id", "code", "plan_id",
+		"plan_name", "payment_method_id", "term", "length", "amount", "tax", "currency", "cycle", "first_date", "first_invoicing",
+		"status", "period", "issued", "last_date", "next_date", "next_at", "adjusted", "note", "created_at", "updated_at"},
+		[][]any{{int64(s.MerchantID), int64(s.ID), int64(s.AccountID), int64(s.CustomerID), s.Code, int64(s.PlanID),
+			s.PlanName, int64(s.PaymentMethodID), string(s.Term), int64(s.Length), s.Amount.Minor(), s.Tax.Minor(),
+			string(s.Amount.Currency()), string(s.Cycle), s.FirstDate.String(), s.FirstInvoicing.String(), string(s.Status),
+			int64(s.Period), int64(s.Issued), s.LastDate.String(), s.NextDate.String(), micros(s.NextAt), s.Adjusted, s.Note,
+			micros(s.CreatedAt), micros(s.UpdatedAt)}})
+}
+
+// UpdateSubscriptions writes what may change of subscriptions.
+func (t *Tx) UpdateSubscriptions(ctx context.Context, list []*billing.Subscription) error {
+	rows := make([][]any, len(list))
+	for i, s := range list {
+		rows[i] = []any{int64(t.merchant), int64(s.ID), int64(s.PaymentMethodID), string(s.Status), int64(s.Period), int64(s.Issued),
+			s.LastDate.String(), s.NextDate.String(), micros(s.NextAt), s.Adjusted, s.Note, micros(s.UpdatedAt)}
+	}
+	_, err := t.tx.UpdateMany(ctx, "subscription", []string{"merchant_id", "id"}, []string{"payment_method_id", "status", "period",
+		"issued", "last_date", "next_date", "next_at", "adjusted", "note", "updated_at"}, rows)
+	return err
+}
+
+const adjustmentColumns = `merchant_id, id, subscription_id, kind, effective_date, end_date, length, note, state, created_at`
+
+func scanAdjustment(r sqldb.Row) (billing.Adjustment, error) {
+	var a billing.Adjustment
+	var length, created int64
+	var from, to string
+	err := r.Scan(&a.MerchantID, &a.ID, &a.SubscriptionID, &a.Kind, &from, &to, &length, &a.Note, &a.State, &created)
+	if err != nil {
+		return a, err
+	}
+	if a.Effective, err = date(from); err != nil {
+		return a, err
+	}
+	a.End, err = date(to)
+	a.Length, a.CreatedAt = int(length), instant(created)
+	return a, err
+}
+
+// Adjustments lists a subscription's adjustments by id, a page of them.
+func (v *View) Adjustments(ctx context.Context, s billing.SubscriptionID, p Page) ([]billing.Adjustment, error) {
+	q := newSelect(v, "adjustment", adjustmentColumns)
+	q.equal("subscription_id", s)
+	return sqldb.Query(ctx, v.tx, scanAdjustment, q.paged(p), q.args...)
+}
+
+// OpenAdjustments reads the adjustments of subscriptions that wait or hold.
+func (v *View) OpenAdjustments(ctx context.Context, ids []billing.SubscriptionID) (map[billing.SubscriptionID][]billing.Adjustment, error) {
+	open := make(map[billing.SubscriptionID][]billing.Adjustment)
+	if len(ids) == 0 {
+		return open, nil
+	}
+	list, err := sqldb.Query(ctx, v.tx, scanAdjustment, `SELECT `+adjustmentColumns+` FROM adjustment
+		WHERE merchant_id = $1 AND subscription_id `+v.tx.In(2)+` AND state <> 'done' ORDER BY id`, v.merchant, sqldb.List(ints(ids)))
+	for _, a := range list {
+		open[a.SubscriptionID] = append(open[a.SubscriptionID], a)
+	}
+	return open, err
+}
+
+// SaveAdjustments writes a subscription's adjustments; those without an id are
+// new and get one.
+func (t *Tx) SaveAdjustments(ctx context.Context, s *billing.Subscription, list []billing.Adjustment, now time.Time) error {
+	for i := range list {
+		a := &list[i]
+		if a.ID != 0 {
+			_, err := t.tx.Exec(ctx, `UPDATE adjustment SET state = $3, end_date = $4 WHERE merchant_id = $1 AND id = $2`,
+				t.merchant, a.ID, a.State, a.End.String())
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		a.MerchantID, a.ID, a.SubscriptionID, a.CreatedAt = t.merchant, billing.AdjustmentID(t.NewID()), s.ID, now
+		_, err := t.tx.Exec(ctx, `INSERT INTO adjustment (`+adjustmentColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			a.MerchantID, a.ID, a.SubscriptionID, a.Kind, a.Effective.String(), a.End.String(), int64(a.Length), a.Note, a.State,
+			micros(a.CreatedAt))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// MethodsOfSubscriptions tells which payment method pays each subscription.
+func (v *View) MethodsOfSubscriptions(ctx context.Context, ids []billing.SubscriptionID) (map[billing.SubscriptionID]billing.PaymentMethodID, error) {
+	type pair struct {
+		s billing.SubscriptionID
+		m billing.PaymentMethodID
+	}
+	list, err := sqldb.Query(ctx, v.tx, func(r sqldb.Row) (p pair, err error) { err = r.Scan(&p.s, &p.m); return p, err },
+		`SELECT id, payment_method_id FROM subscription WHERE merchant_id = $1 AND id `+v.tx.In(2), v.merchant, sqldb.List(ints(ids)))
+	methods := make(map[billing.SubscriptionID]billing.PaymentMethodID, len(list))
+	for _, p := range list {
+		methods[p.s] = p.m
+	}
+	return methods, err
+}
+
+// LockComplete locks and reads those of several subscriptions whose fixed term
+// has issued its last invoice and that have not ended.
+func (t *Tx) LockComplete(ctx context.Context, ids []billing.SubscriptionID) ([]*billing.Subscription, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return sqldb.Query(ctx, t.tx, scanSubscription, `SELECT `+subscriptionColumns+` FROM subscription
+		WHERE merchant_id = $1 AND id `+t.tx.In(2)+` AND term = 'fixed' AND issued >= length AND status NOT IN ('cancelled', 'expired')
+		ORDER BY id`+t.tx.ForUpdate(), t.merchant, sqldb.List(ints(ids)))
+}
