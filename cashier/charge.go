@@ -1,0 +1,268 @@
+package cashier
+
+import (
+	"context"
+	"crypto/subtle"
+	"strconv"
+	"time"
+
+	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/processor"
+	"github.com/perennial-billing/perennial/store"
+	"github.com/perennial-billing/perennial/vault"
+)
+
+// ChargeRequest asks to move money now: to charge a card or debit a bank
+// account, or, as a credit, to pay to one.
+type ChargeRequest struct {
+	Key          string // idempotency key, "" if the wire has none
+	Code         string
+	Credit       bool // pay to the customer instead
+	Amount       int64
+	Tax          int64
+	Method       Ref    // a vaulted payment method, or
+	Token        string // the token of one, or
+	Instrument   billing.Instrument
+	Number       billing.Secret // a number that came with the request
+	Expiry       string
+	Routing      string
+	SecurityCode billing.Secret
+	Payer        billing.Payer
+	Due          billing.Date
+	Note         string
+	Invoices     []Ref
+	InvoiceRaw   string
+}
+
+// Receipt is what became of a charge: the attempt, with the processor's words,
+// and the activity that it became. Replayed says that an idempotency key was
+// used before and this is what it did then.
+type Receipt struct {
+	Attempt  *billing.Attempt
+	Activity *billing.Activity
+	Replayed bool
+}
+
+// chargeScope is what idempotency keys of charges are used for.
+const chargeScope = "charge"
+
+// Charge charges in real time. A decline is an outcome, not an error; an
+// unknown outcome is an activity in state unknown, which Rescue clears up and
+// which must not be charged again meanwhile.
+func (c *Cashier) Charge(ctx context.Context, s *Session, customer Ref, r ChargeRequest) (*Receipt, error) {
+	if err := checkAmount(r.Amount, r.Tax); err != nil {
+		return nil, err
+	}
+	account, err := c.Processor(s.Merchant)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := c.keys(s.Merchant)
+	if err != nil {
+		return nil, err
+	}
+	var attempt *billing.Attempt
+	var earlier *billing.Attempt
+	var number billing.Secret
+	err = c.update(ctx, s, func(tx *store.Tx) error {
+		attempt, earlier = nil, nil
+		owner, err := s.Customer(ctx, &tx.View, customer)
+		if err != nil {
+			return err
+		}
+		digest := r.digest(keys, owner.ID)
+		if earlier, err = replay(ctx, &tx.View, r.Key, digest); err != nil || earlier != nil {
+			return err
+		}
+		attempt, number, err = c.mint(ctx, s, tx, keys, owner, account.Name(), r)
+		if err != nil || r.Key == "" {
+			return err
+		}
+		taken, err := tx.UseKey(ctx, store.Key{Scope: chargeScope, Key: r.Key, Digest: digest, ObjectID: int64(attempt.ID), At: s.Now})
+		if err == nil && taken {
+			err = inProgress()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if earlier != nil {
+		return c.receipt(ctx, s, earlier, true)
+	}
+	ctx = context.WithoutCancel(ctx) // from here on a client that hangs up changes nothing
+	request := c.request(s.Merchant, attempt, s.Now)
+	request.Number, request.SecurityCode = number, r.SecurityCode
+	outcome := c.ask(ctx, account, attempt, request)
+	if _, err := c.Settle(ctx, s.Merchant, s.Merchant.Now(c.Now()), []Answer{{attempt, outcome}}); err != nil {
+		return nil, err
+	}
+	return c.receipt(ctx, s, attempt, false)
+}
+
+// digest is a keyed hash of everything that makes two charges the same. The
+// security code is left out: it is kept nowhere, not even as a hash.
+func (r ChargeRequest) digest(keys *vault.Keys, owner billing.CustomerID) []byte {
+	text := func(n int64) string { return strconv.FormatInt(n, 10) }
+	var parts [][]byte
+	for _, p := range []string{text(int64(owner)), r.Code, strconv.FormatBool(r.Credit), text(r.Amount), text(r.Tax), text(r.Method.ID),
+		r.Method.Code, r.Token, string(r.Instrument), r.Number.Reveal(), r.Expiry, r.Routing, r.InvoiceRaw} {
+		parts = append(parts, []byte(p))
+	}
+	return keys.Digest("charge", parts...)
+}
+
+// replay finds the attempt that an idempotency key made before. The same key
+// with other input is an error, and so is one whose first use is under way.
+func replay(ctx context.Context, v *store.View, key string, digest []byte) (*billing.Attempt, error) {
+	if key == "" {
+		return nil, nil
+	}
+	k, used, err := v.Key(ctx, chargeScope, key)
+	if err != nil || !used {
+		return nil, err
+	}
+	if subtle.ConstantTimeCompare(k.Digest, digest) != 1 {
+		return nil, billing.Errorf(billing.Conflict, "this idempotency key was used for another request")
+	}
+	a, err := v.Attempt(ctx, billing.AttemptID(k.ObjectID))
+	if err == nil && a.State == billing.Sending {
+		err = inProgress()
+	}
+	return a, err
+}
+
+func inProgress() error {
+	return billing.Errorf(billing.InProgress, "a request with this idempotency key is under way")
+}
+
+// mint writes down the intention to charge: step 2 of a payment. The number, if
+// it came with the request, goes on in memory only.
+func (c *Cashier) mint(ctx context.Context, s *Session, tx *store.Tx, keys *vault.Keys, owner *billing.Customer, processor string,
+	r ChargeRequest) (*billing.Attempt, billing.Secret, error) {
+	b, err := openBook(ctx, tx, s.Merchant, s.Now, []billing.CustomerID{owner.ID})
+	if err != nil {
+		return nil, billing.Secret{}, err
+	}
+	a := &billing.Attempt{
+		MerchantID: s.Merchant.ID, ID: billing.AttemptID(tx.NewID()), AccountID: owner.AccountID, CustomerID: owner.ID,
+		ActivityID: billing.ActivityID(tx.NewID()), Kind: billing.AskCharge, Processor: processor,
+		Amount: s.Merchant.Money(r.Amount), Tax: s.Merchant.Money(r.Tax), Payer: r.Payer, State: billing.Sending,
+		Details:   billing.Details{Code: r.Code, Note: r.Note, Creator: s.Login.Name, Due: r.Due.String(), InvoiceList: r.InvoiceRaw},
+		CreatedAt: s.Now, LeaseUntil: c.Now().Add(c.Lease),
+	}
+	a.Reference = strconv.FormatInt(int64(a.ID), 10)
+	if r.Credit {
+		a.Kind = billing.AskCredit
+	}
+	number, err := c.instrument(ctx, s, tx, keys, owner, a, r)
+	if err != nil {
+		return nil, billing.Secret{}, err
+	}
+	if a.Payer.Holder == "" {
+		a.Payer.Holder = owner.Name()
+	}
+	debts, err := b.targets(ctx, s, owner, r.Invoices)
+	if err != nil {
+		return nil, billing.Secret{}, err
+	}
+	for _, d := range debts {
+		a.Details.Targets = append(a.Details.Targets, d.ID)
+		if d.Open.Sign() > 0 {
+			d.ClaimedBy, d.CollectAt = a.ID, time.Time{}
+			b.touch(d)
+		}
+	}
+	scope := s.scope(store.ActivityNoun, owner.AccountID, owner.ID)
+	if err := reserve(ctx, tx, store.ActivityNoun, scope, r.Code, int64(a.ActivityID)); err != nil {
+		return nil, billing.Secret{}, err
+	}
+	b.attempts = append(b.attempts, a)
+	return a, number, b.flush(ctx)
+}
+
+// instrument fills in what is charged: a payment method of the customer, the
+// one that a token stands for, or a number that came with the request.
+func (c *Cashier) instrument(ctx context.Context, s *Session, tx *store.Tx, keys *vault.Keys, owner *billing.Customer, a *billing.Attempt,
+	r ChargeRequest) (billing.Secret, error) {
+	var m *billing.PaymentMethod
+	var err error
+	switch {
+	case !r.Method.IsZero():
+		m, err = s.PaymentMethod(ctx, &tx.View, owner, r.Method)
+	case r.Token != "":
+		m, err = tx.PaymentMethodByToken(ctx, r.Token)
+		if err == nil && !s.Login.Reaches(m.AccountID) {
+			err = billing.Errorf(billing.NotFound, "token not found")
+		}
+	}
+	if err != nil {
+		return billing.Secret{}, err
+	}
+	if m != nil {
+		if !m.Active {
+			return billing.Secret{}, billing.FieldError(billing.State, "paymentOptionId", "the payment method is inactive")
+		}
+		payWith(a, m)
+		number, err := keys.Open(m.Sealed, sealedFor(m.ID))
+		return billing.NewSecret(string(number)), err
+	}
+	if !s.Login.AllowRawData {
+		return billing.Secret{}, rawDataRefused()
+	}
+	if err := checkInstrument(r.Instrument, r.Number, r.Expiry, r.Routing); err != nil {
+		return billing.Secret{}, err
+	}
+	a.Instrument, a.Masked, a.Expiry, a.Routing = r.Instrument, billing.Mask(r.Number.Reveal()), r.Expiry, r.Routing
+	return r.Number, nil
+}
+
+// payWith notes on an attempt the payment method that it asks to charge. What
+// the request said of the payer stands; the method fills in the rest.
+func payWith(a *billing.Attempt, m *billing.PaymentMethod) {
+	a.PaymentMethodID, a.Instrument, a.Masked, a.Expiry, a.Routing, a.Token = m.ID, m.Instrument, m.Masked, m.Expiry, m.Routing, m.Token
+	p := &a.Payer
+	if p.Holder == "" {
+		p.Holder = m.Holder
+	}
+	if p.Address == (billing.Address{}) {
+		p.Address = m.Address
+	}
+	if p.Phone == "" {
+		p.Phone = m.Phone
+	}
+	if p.Email == "" {
+		p.Email = m.Email
+	}
+}
+
+// request is what a processor is told of an attempt, but for the number.
+func (c *Cashier) request(m *billing.Merchant, a *billing.Attempt, at time.Time) processor.Request {
+	return processor.Request{
+		Merchant: m.Code, Reference: a.Reference, Amount: a.Amount, Instrument: a.Instrument, Expiry: a.Expiry, Routing: a.Routing,
+		Payer: a.Payer, Recurring: a.Claim, At: at,
+	}
+}
+
+// ask asks the processor: step 3 of a payment, outside any transaction. When no
+// answer comes the processor is asked once, by our reference, what it did.
+func (c *Cashier) ask(ctx context.Context, account *processor.Account, a *billing.Attempt, r processor.Request) billing.Outcome {
+	outcome := account.Do(ctx, a.Kind, r)
+	if outcome.State == billing.AttemptUnknown {
+		if known, found, err := account.Lookup(ctx, r.Merchant, r.Reference, r.At); err == nil && found {
+			outcome = known
+		}
+	}
+	c.Answered(a.Kind, outcome)
+	return outcome
+}
+
+// receipt reads what an attempt has become.
+func (c *Cashier) receipt(ctx context.Context, s *Session, a *billing.Attempt, replayed bool) (*Receipt, error) {
+	r := &Receipt{Attempt: a, Replayed: replayed}
+	err := s.Books.View(ctx, func(v *store.View) (err error) {
+		r.Activity, err = v.Activity(ctx, a.ActivityID)
+		return err
+	})
+	return r, err
+}

@@ -1,0 +1,193 @@
+package cashier
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/store"
+	"github.com/perennial-billing/perennial/vault"
+)
+
+// MethodRequest asks for a payment method: a number in the clear, or the token
+// of one that the vault holds already.
+type MethodRequest struct {
+	Code       string
+	Instrument billing.Instrument
+	Number     billing.Secret
+	Expiry     string // MMYY
+	Routing    string
+	Token      string
+	Holder     string // "" is the customer's name
+	Address    billing.Address
+	Phone      string
+	Email      string
+	Active     bool
+}
+
+// AddPaymentMethod seals a card or bank account for a customer. The number is
+// in no database row, log line or answer from here on, but masked.
+func (c *Cashier) AddPaymentMethod(ctx context.Context, s *Session, customer Ref, r MethodRequest) (m *billing.PaymentMethod, err error) {
+	keys, err := c.keys(s.Merchant)
+	if err != nil {
+		return nil, err
+	}
+	err = c.update(ctx, s, func(tx *store.Tx) error {
+		owner, err := s.Customer(ctx, &tx.View, customer)
+		if err != nil {
+			return err
+		}
+		if r.Token != "" {
+			if r, err = c.fromToken(ctx, s, &tx.View, keys, r); err != nil {
+				return err
+			}
+		} else if !s.Login.AllowRawData {
+			return rawDataRefused()
+		}
+		if err := checkInstrument(r.Instrument, r.Number, r.Expiry, r.Routing); err != nil {
+			return err
+		}
+		if r.Holder == "" {
+			r.Holder = owner.Name()
+		}
+		number := r.Number.Reveal()
+		m = &billing.PaymentMethod{
+			MerchantID: s.Merchant.ID, ID: billing.PaymentMethodID(tx.NewID()), AccountID: owner.AccountID, CustomerID: owner.ID,
+			Code: r.Code, Instrument: r.Instrument, Masked: billing.Mask(number), Fingerprint: fingerprint(keys, r.Instrument, number, r.Routing),
+			Expiry: r.Expiry, Routing: r.Routing, Holder: r.Holder, Address: r.Address, Phone: r.Phone, Email: r.Email,
+			Active: r.Active, CreatedAt: s.Now, UpdatedAt: s.Now,
+		}
+		m.Token = token(m, number)
+		if m.Sealed, err = keys.Seal([]byte(number), sealedFor(m.ID)); err != nil {
+			return err
+		}
+		if err := tx.InsertPaymentMethod(ctx, m); err != nil {
+			return err
+		}
+		scope := s.scope(store.PaymentMethodNoun, m.AccountID, m.CustomerID)
+		if err := reserve(ctx, tx, store.PaymentMethodNoun, scope, m.Code, int64(m.ID)); err != nil {
+			return err
+		}
+		return tx.InsertEvents(ctx, []billing.Event{s.event(billing.PaymentMethodAdded, m.CustomerID, int64(m.ID))})
+	})
+	return m, err
+}
+
+// fromToken fills a request from the payment method that its token stands for.
+func (c *Cashier) fromToken(ctx context.Context, s *Session, v *store.View, keys *vault.Keys, r MethodRequest) (MethodRequest, error) {
+	m, err := v.PaymentMethodByToken(ctx, r.Token)
+	if err != nil {
+		return r, err
+	}
+	if !s.Login.Reaches(m.AccountID) {
+		return r, billing.Errorf(billing.NotFound, "token not found")
+	}
+	number, err := keys.Open(m.Sealed, sealedFor(m.ID))
+	if err != nil {
+		return r, err
+	}
+	r.Instrument, r.Number, r.Routing = m.Instrument, billing.NewSecret(string(number)), m.Routing
+	if r.Expiry == "" {
+		r.Expiry = m.Expiry
+	}
+	return r, nil
+}
+
+// ModifyPaymentMethod applies a change to a payment method. One that becomes
+// usable again, or gets a new expiry date, is claimed from for what is open.
+func (c *Cashier) ModifyPaymentMethod(ctx context.Context, s *Session, customer, r Ref, change func(*billing.PaymentMethod) error) (m *billing.PaymentMethod, err error) {
+	err = c.update(ctx, s, func(tx *store.Tx) error {
+		owner, err := s.Customer(ctx, &tx.View, customer)
+		if err != nil {
+			return err
+		}
+		b, err := openBook(ctx, tx, s.Merchant, s.Now, []billing.CustomerID{owner.ID})
+		if err != nil {
+			return err
+		}
+		if m, err = s.PaymentMethod(ctx, &tx.View, owner, r); err != nil {
+			return err
+		}
+		before := *m
+		if err := change(m); err != nil {
+			return err
+		}
+		if m.Instrument.IsCard() && !billing.CheckExpiry(m.Expiry) {
+			return badExpiry()
+		}
+		m.UpdatedAt = s.Now
+		fresh := m.Expiry != before.Expiry
+		m.Stale = m.Stale && !fresh
+		if err := tx.UpdatePaymentMethod(ctx, m); err != nil {
+			return err
+		}
+		if m.Active && (fresh || !before.Active) {
+			if err := b.renewPaidWith(ctx, m); err != nil {
+				return err
+			}
+		}
+		b.event(billing.PaymentMethodChanged, owner.ID, int64(m.ID))
+		return b.flush(ctx)
+	})
+	return m, err
+}
+
+func checkInstrument(i billing.Instrument, number billing.Secret, expiry, routing string) error {
+	if !i.IsCard() && !i.IsBank() {
+		return billing.FieldError(billing.Invalid, "type", "must be a card or a bank account")
+	}
+	if number.IsZero() {
+		return billing.FieldError(billing.Missing, "accountNumber", "is required")
+	}
+	if !i.CheckNumber(number.Reveal()) {
+		return billing.FieldError(billing.Invalid, "accountNumber", "is not a valid number of this type")
+	}
+	if i.IsCard() && !billing.CheckExpiry(expiry) {
+		return badExpiry()
+	}
+	if i.IsBank() && (len(routing) < 6 || len(routing) > 9) {
+		return billing.FieldError(billing.Invalid, "accountAccessory", "must be a routing number")
+	}
+	return nil
+}
+
+func badExpiry() error {
+	return billing.FieldError(billing.Invalid, "accountAccessory", "must be the expiry date as MMYY")
+}
+
+func rawDataRefused() error {
+	return &billing.Error{Kind: billing.Forbidden, Field: "accountNumber", Message: "this login may not send card or bank numbers; send a token"}
+}
+
+// fingerprint recognises the same card or bank account again, without telling
+// which it is.
+func fingerprint(keys *vault.Keys, i billing.Instrument, number, routing string) []byte {
+	if i.IsBank() {
+		number = routing + "/" + number
+	}
+	return keys.Fingerprint(number)
+}
+
+// sealedFor is the associated data that binds a sealed number to its payment
+// method: moved to another row it does not open.
+func sealedFor(id billing.PaymentMethodID) string {
+	return "payment_method/" + strconv.FormatInt(int64(id), 10)
+}
+
+// token is the opaque name of a vaulted number: two letters, the id and the
+// last four digits. Knowing it is not knowing the number.
+func token(m *billing.PaymentMethod, number string) string {
+	kind := "BA"
+	if m.Instrument.IsCard() {
+		kind = "CC"
+	}
+	last := number
+	if len(last) > 4 {
+		last = last[len(last)-4:]
+	}
+	if m.Instrument.IsBank() && len(number) < 9 {
+		last = "0000" // four of so few digits would be half the number
+	}
+	return fmt.Sprintf("%s%019d%s", kind, int64(m.ID), last)
+}

@@ -1,0 +1,75 @@
+package cashier
+
+import (
+	"context"
+	"time"
+
+	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/store"
+)
+
+// Abandoned takes over attempts whose lease has run out: their worker died, or
+// their outcome is unknown and it is time to ask again.
+func (c *Cashier) Abandoned(ctx context.Context, m *billing.Merchant, limit int) (list []*billing.Attempt, err error) {
+	err = c.Store.Update(ctx, m.ID, func(tx *store.Tx) error {
+		wall := c.Now()
+		list, err = tx.ClaimAbandoned(ctx, wall, wall.Add(c.Lease), limit)
+		return err
+	})
+	return list, err
+}
+
+// Pending takes pending claims that are to be asked about.
+func (c *Cashier) Pending(ctx context.Context, m *billing.Merchant, at time.Time, limit int) (list []*billing.Attempt, err error) {
+	err = c.Store.Update(ctx, m.ID, func(tx *store.Tx) error {
+		list, err = tx.ClaimPending(ctx, at, c.Now().Add(c.Lease), limit)
+		return err
+	})
+	return list, err
+}
+
+// Rescue asks the processor by our reference what became of an attempt. What
+// the processor knows is the answer. What it has never seen did not happen: a
+// claim is sent again under the same reference, so that even a first sending
+// that arrives late cannot double it; a charge whose number came with the
+// request is over, declined as never sent, because the number is not kept.
+func (c *Cashier) Rescue(ctx context.Context, m *billing.Merchant, o Order, at time.Time) (Answer, error) {
+	a := o.Attempt
+	account, err := c.Processor(m)
+	if err != nil {
+		return Answer{}, err
+	}
+	outcome, found, err := account.Lookup(ctx, m.Code, a.Reference, at)
+	switch {
+	case err != nil:
+		return Answer{a, billing.Outcome{State: keepState(a), Response: billing.SystemMalfunction, Message: "the processor does not answer"}}, nil
+	case found:
+		c.Answered(a.Kind, outcome)
+		return Answer{a, outcome}, nil
+	case a.Kind == billing.AskCharge && a.PaymentMethodID != 0 && a.State != billing.AttemptPending:
+		return c.resend(ctx, m, a, at)
+	}
+	return Answer{a, billing.Outcome{State: billing.AttemptDeclined, Response: billing.IssuerUnavailable,
+		Message: "the request never reached the processor; nothing was moved"}}, nil
+}
+
+// keepState is the state of an attempt about which nothing new was learnt.
+func keepState(a *billing.Attempt) billing.AttemptState {
+	if a.State == billing.AttemptPending {
+		return billing.AttemptPending
+	}
+	return billing.AttemptUnknown
+}
+
+// resend sends an attempt again under its own reference.
+func (c *Cashier) resend(ctx context.Context, m *billing.Merchant, a *billing.Attempt, at time.Time) (Answer, error) {
+	var method *billing.PaymentMethod
+	err := c.Store.View(ctx, m.ID, func(v *store.View) (err error) {
+		method, err = v.PaymentMethod(ctx, a.PaymentMethodID)
+		return err
+	})
+	if err != nil {
+		return Answer{}, err
+	}
+	return c.Send(ctx, m, Order{Attempt: a, method: method}, at)
+}

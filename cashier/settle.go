@@ -1,0 +1,399 @@
+package cashier
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/store"
+)
+
+// Answer is an attempt and what the processor said of it.
+type Answer struct {
+	Attempt *billing.Attempt
+	Outcome billing.Outcome
+}
+
+// Settle writes down what processors answered: step 4 of a payment, for one
+// answer or a batch of one merchant's, all or nothing. An answer may come late
+// or twice: what is final stays, and a late one runs through the same rules as a
+// timely one. The attempts are brought up to date in place, and the number of
+// answers that changed something is returned.
+func (c *Cashier) Settle(ctx context.Context, m *billing.Merchant, at time.Time, answers []Answer) (changed int, err error) {
+	ids := make([]billing.AttemptID, len(answers))
+	for i, a := range answers {
+		ids[i] = a.Attempt.ID
+	}
+	err = c.Store.Update(ctx, m.ID, func(tx *store.Tx) error {
+		changed = 0
+		attempts, err := tx.LockAttempts(ctx, ids)
+		if err != nil {
+			return err
+		}
+		b, err := openBook(ctx, tx, m, at, payers(attempts))
+		if err != nil {
+			return err
+		}
+		var existing []billing.ActivityID
+		for _, a := range attempts {
+			existing = append(existing, a.Details.Targets...)
+			if a.State != billing.Sending {
+				existing = append(existing, a.ActivityID)
+			}
+		}
+		if err := b.load(ctx, existing...); err != nil {
+			return err
+		}
+		for _, answer := range answers {
+			a := attempts[answer.Attempt.ID]
+			if a == nil || a.Final() {
+				continue
+			}
+			if err := c.apply(ctx, b, a, answer.Outcome); err != nil {
+				return err
+			}
+			b.answered = append(b.answered, a)
+			changed++
+		}
+		for id := range b.customers {
+			b.balance(id)
+		}
+		if err := b.flush(ctx); err != nil {
+			return err
+		}
+		for _, answer := range answers {
+			if a := attempts[answer.Attempt.ID]; a != nil {
+				*answer.Attempt = *a
+			}
+		}
+		return nil
+	})
+	return changed, err
+}
+
+// payers lists the customers of attempts.
+func payers(attempts map[billing.AttemptID]*billing.Attempt) []billing.CustomerID {
+	seen := make(map[billing.CustomerID]bool, len(attempts))
+	var ids []billing.CustomerID
+	for _, a := range attempts {
+		if !seen[a.CustomerID] {
+			seen[a.CustomerID] = true
+			ids = append(ids, a.CustomerID)
+		}
+	}
+	return ids
+}
+
+// apply takes an outcome into the books.
+func (c *Cashier) apply(ctx context.Context, b *book, a *billing.Attempt, o billing.Outcome) error {
+	a.Response, a.Message, a.ApprovalCode = o.Response, o.Message, o.ApprovalCode
+	if o.ProcessorID != "" {
+		a.ProcessorID = o.ProcessorID
+	}
+	was := a.State
+	a.State, a.CheckAt, a.LeaseUntil = o.State, time.Time{}, time.Time{}
+	if o.State != billing.AttemptUnknown {
+		a.AnsweredAt = b.at
+	}
+	switch o.State {
+	case billing.AttemptUnknown:
+		a.Checks++
+		a.LeaseUntil = c.Now().Add(c.pause(a.Checks))
+		b.unknown(a)
+		return nil
+	case billing.AttemptPending:
+		a.CheckAt = o.SettlesAt
+		if !a.CheckAt.After(b.at) {
+			a.CheckAt = b.merchant.Start(b.today().AddDays(1))
+		}
+		if was == billing.AttemptPending {
+			return nil
+		}
+		if a.Kind == billing.AskCharge {
+			b.approve(a, o, billing.Pending)
+			return nil
+		}
+		return b.approveReversal(ctx, a) // money on its way out counts as gone
+	case billing.AttemptApproved:
+		switch {
+		case was == billing.AttemptPending && a.Kind == billing.AskCharge:
+			b.settled(a)
+			return nil
+		case was == billing.AttemptPending:
+			return nil
+		case a.Kind == billing.AskCharge:
+			b.approve(a, o, billing.Posted)
+			return nil
+		case a.Kind == billing.AskCredit:
+			b.approveCredit(a)
+			return nil
+		}
+		return b.approveReversal(ctx, a)
+	case billing.AttemptDeclined:
+		return b.decline(ctx, a, was)
+	case billing.Sending:
+	}
+	panic("cashier: an outcome in state " + string(o.State))
+}
+
+// pause is how long to wait before the processor is asked again about an
+// outcome that it did not tell: a minute, doubling up to six hours.
+func (c *Cashier) pause(checks int) time.Duration {
+	return min(time.Minute<<min(checks-1, 10), 6*time.Hour)
+}
+
+// activity is the activity that an attempt becomes, before its state is known.
+func (b *book) activity(a *billing.Attempt, kind billing.ActivityKind, state billing.ActivityState) *billing.Activity {
+	due, _ := billing.ParseDate(a.Details.Due) // "" is today, which post fills in
+	return &billing.Activity{
+		ID: a.ActivityID, AccountID: a.AccountID, CustomerID: a.CustomerID, Code: a.Details.Code, Kind: kind, Instrument: a.Instrument,
+		Amount: a.Amount, Tax: a.Tax, State: state, Due: due, SubscriptionID: a.SubscriptionID, Period: -1, AttemptID: a.ID,
+		Masked: a.Masked, Note: a.Details.Note, Creator: a.Details.Creator, InvoiceList: a.Details.InvoiceList,
+	}
+}
+
+// chargeKind is a claim for what the billing run or a clearing house collects,
+// a payment for what a card pays in real time.
+func chargeKind(a *billing.Attempt) billing.ActivityKind {
+	if a.Claim || a.Instrument.IsBank() {
+		return billing.Claim
+	}
+	return billing.Payment
+}
+
+// claimed are the debts that an attempt covers, in the order in which it named
+// them, else in the order of their due dates.
+func (b *book) claimed(a *billing.Attempt) []*billing.Activity {
+	var debts []*billing.Activity
+	for _, id := range a.Details.Targets {
+		if d := b.known[id]; d != nil && d.ClaimedBy == a.ID {
+			debts = append(debts, d)
+		}
+	}
+	return debts
+}
+
+// unknown notes that nobody can tell yet what became of a charge. The debts
+// stay claimed, so nothing else is charged for them.
+func (b *book) unknown(a *billing.Attempt) {
+	if a.Kind == billing.AskCharge && b.known[a.ActivityID] == nil {
+		b.post(b.activity(a, chargeKind(a), billing.Unknown), nil, a.Processor)
+		b.event(billing.PaymentUnknown, a.CustomerID, int64(a.ActivityID))
+	}
+}
+
+// approve posts the payment, or the claim that is accepted and settles later,
+// and covers the debts that it was made for.
+func (b *book) approve(a *billing.Attempt, o billing.Outcome, state billing.ActivityState) {
+	amount := a.Amount
+	if !o.Amount.IsZero() {
+		amount = o.Amount
+	}
+	pay := b.known[a.ActivityID]
+	if pay == nil {
+		pay = b.activity(a, chargeKind(a), state)
+		pay.Amount = amount
+		pay.Tax = billing.Minor(min(a.Tax.Minor(), amount.Minor()), amount.Currency())
+		b.post(pay, nil, a.Processor)
+	} else { // it stood there as unknown
+		pay.State, pay.Amount, pay.Open = state, amount, amount
+		b.entries = append(b.entries, billing.Postings(b.dated(pay), nil, a.Processor)...)
+		b.touch(pay)
+	}
+	retried := false
+	for _, d := range b.claimed(a) {
+		d.ClaimedBy = 0
+		b.touch(d)
+		b.match(pay, d)
+		retried = retried || d.Tries > 0
+		if d.Open.Sign() > 0 && a.Claim {
+			b.tryAgain(d, o.Response) // the rest of a partial approval
+		}
+	}
+	switch {
+	case state == billing.Pending:
+		b.event(billing.PaymentPending, a.CustomerID, int64(pay.ID))
+	default:
+		b.event(billing.PaymentApproved, a.CustomerID, int64(pay.ID))
+		if retried && a.Claim {
+			b.fee(billing.ServiceFee, b.merchant.Settings.Fees.Retry, b.customers[a.CustomerID], a.SubscriptionID, "retry fee")
+		}
+	}
+}
+
+// dated is a copy of an activity that bears the time of what is written about
+// it now.
+func (b *book) dated(a *billing.Activity) *billing.Activity {
+	now := *a
+	now.CreatedAt = b.at
+	return &now
+}
+
+// settled turns a pending claim into money.
+func (b *book) settled(a *billing.Attempt) {
+	claim := b.known[a.ActivityID]
+	claim.State = billing.Posted
+	b.touch(claim)
+	b.later(claim, billing.SettlementPostings(b.dated(claim), a.Processor))
+	b.event(billing.PaymentApproved, a.CustomerID, int64(claim.ID))
+	b.settledNow = append(b.settledNow, claim.ID)
+}
+
+// later adds entries to an activity that has some already.
+func (b *book) later(a *billing.Activity, entries []billing.Entry) {
+	for i := range entries {
+		entries[i].Seq += laterSeq
+	}
+	b.entries = append(b.entries, entries...)
+}
+
+// laterSeq is where the entries of an activity's second stage are numbered from.
+const laterSeq = 8
+
+// decline writes that nothing was paid: a decline beside the payment that was
+// not to be, or the return of a claim that had been accepted. Its debts are
+// open again and are claimed later, or never, by the merchant's schedule
+// (protocols/unipay.md 4.6, 6.4).
+func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.AttemptState) error {
+	if a.Kind != billing.AskCharge {
+		return b.releaseReversal(ctx, a)
+	}
+	debts := b.claimed(a)
+	pay := b.known[a.ActivityID]
+	no := b.activity(a, billing.Decline, billing.Declined)
+	no.ID, no.Code, no.Note, no.InvoiceList, no.Creator = 0, "", a.Response.Text(), "", billing.System
+	switch {
+	case was == billing.AttemptPending || was == billing.AttemptApproved:
+		no.State = billing.Posted
+		freed, err := b.reverse(ctx, pay, billing.Decline, no, a.Processor)
+		if err != nil {
+			return err
+		}
+		for _, d := range freed {
+			if d.Kind.IsDebt() && d.ClaimedBy == 0 {
+				debts = append(debts, d)
+			}
+		}
+	case pay == nil:
+		pay = b.post(b.activity(a, chargeKind(a), billing.Declined), nil, a.Processor)
+		b.post(no, pay, a.Processor)
+	default:
+		b.post(no, pay, a.Processor)
+	}
+	pay.State, pay.AdjustedBy = billing.Declined, no.ID
+	b.touch(pay)
+	again := false
+	for _, d := range debts {
+		d.ClaimedBy = 0
+		if a.Claim {
+			again = b.tryAgain(d, a.Response) || again
+		}
+		b.touch(d)
+	}
+	if a.Claim {
+		fees := b.merchant.Settings.Fees
+		amount := fees.HardDecline
+		if again {
+			amount = fees.SoftDecline
+		}
+		b.fee(billing.ServiceFee, amount, b.customers[a.CustomerID], a.SubscriptionID, "decline fee")
+	}
+	b.event(billing.PaymentDeclined, a.CustomerID, int64(pay.ID))
+	return b.markStale(ctx, a)
+}
+
+// tryAgain schedules the next claim of a debt, if the merchant's schedule has
+// one. Only what a billing date brought has a schedule of its own: fees and
+// invoices made by hand ride along with it, else each decline fee would begin
+// another round of declines.
+func (b *book) tryAgain(d *billing.Activity, code billing.ResponseCode) bool {
+	return d.Period >= 0 && d.Declined(b.merchant, b.today(), code)
+}
+
+// markStale notes on the payment method that the bank wants new data.
+func (b *book) markStale(ctx context.Context, a *billing.Attempt) error {
+	if !a.Response.Stale() || a.PaymentMethodID == 0 {
+		return nil
+	}
+	m, err := b.tx.PaymentMethod(ctx, a.PaymentMethodID)
+	if err != nil || m.Stale {
+		return err
+	}
+	m.Stale, m.UpdatedAt = true, b.at
+	b.event(billing.PaymentMethodChanged, m.CustomerID, int64(m.ID))
+	return b.tx.UpdatePaymentMethod(ctx, m)
+}
+
+// approveCredit posts money that was paid to the customer.
+func (b *book) approveCredit(a *billing.Attempt) {
+	b.post(b.activity(a, billing.Refund, billing.Posted), nil, a.Processor)
+	b.event(billing.PaymentReversed, a.CustomerID, int64(a.ActivityID))
+}
+
+// approveReversal posts the void or refund of a payment.
+func (b *book) approveReversal(ctx context.Context, a *billing.Attempt) error {
+	if a.Kind == billing.AskCredit {
+		b.approveCredit(a)
+		return nil
+	}
+	pay, err := b.reversed(ctx, a)
+	if err != nil {
+		return err
+	}
+	pay.ClaimedBy = 0
+	kind := billing.Void
+	if a.Kind == billing.AskRefund {
+		kind = billing.Refund
+	}
+	by := &billing.Activity{ID: a.ActivityID, AttemptID: a.ID, State: billing.Posted, Creator: a.Details.Creator, Note: a.Details.Note}
+	if _, err := b.reverse(ctx, pay, kind, by, a.Processor); err != nil {
+		return err
+	}
+	if pay.State == billing.Pending {
+		pay.State = billing.Posted
+		if err := b.closeParent(ctx, a); err != nil {
+			return err
+		}
+	}
+	b.event(billing.PaymentReversed, a.CustomerID, int64(pay.ID))
+	return nil
+}
+
+// closeParent stops asking about a claim that was voided before it settled.
+func (b *book) closeParent(ctx context.Context, a *billing.Attempt) error {
+	parents, err := b.tx.LockAttempts(ctx, []billing.AttemptID{a.Parent})
+	if err != nil {
+		return err
+	}
+	if p := parents[a.Parent]; p != nil {
+		p.State, p.CheckAt, p.LeaseUntil = billing.AttemptApproved, time.Time{}, time.Time{}
+		b.answered = append(b.answered, p)
+	}
+	return nil
+}
+
+// releaseReversal frees a payment whose void or refund was refused.
+func (b *book) releaseReversal(ctx context.Context, a *billing.Attempt) error {
+	if a.Kind == billing.AskCredit {
+		return nil
+	}
+	pay, err := b.reversed(ctx, a)
+	if err != nil {
+		return err
+	}
+	pay.ClaimedBy = 0
+	b.touch(pay)
+	return nil
+}
+
+// reversed is the payment that a void or refund is about.
+func (b *book) reversed(ctx context.Context, a *billing.Attempt) (*billing.Activity, error) {
+	if len(a.Details.Targets) != 1 {
+		return nil, billing.Errorf(billing.Internal, "attempt %s names no payment to reverse", strconv.FormatInt(int64(a.ID), 10))
+	}
+	if err := b.load(ctx, a.Details.Targets[0]); err != nil {
+		return nil, err
+	}
+	return b.known[a.Details.Targets[0]], nil
+}
