@@ -1,0 +1,431 @@
+// Package billrun does everything that happens because time passed: invoices,
+// claims, retries, settlements and returns, late fees, and the rescue of
+// attempts whose worker died.
+//
+// The rows of the books are the queue: a subscription's next event, a debt's
+// next claim, a pending claim's next asking. Work is claimed in short
+// transactions and acted on outside them, so any number of runs may work on one
+// database and any of them may be killed: what it had claimed is found again.
+//
+// Time is walked, not jumped over. A merchant's due moments are taken one after
+// the other, and for a test merchant, whose clock may have been moved by a year,
+// each is done as of its own instant. So one jump and daily steps leave the same
+// books, and when the worker woke up changes no date and no amount.
+package billrun
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/cashier"
+	"github.com/perennial-billing/perennial/store"
+)
+
+// Options are what a Runner works with. Zero values are the defaults.
+type Options struct {
+	Store    *store.Store
+	Cashier  *cashier.Cashier
+	Now      func() time.Time // the world's clock
+	Log      *slog.Logger
+	Batch    int            // rows claimed in one transaction; default 50 on SQLite, 500 on PostgreSQL
+	InFlight int            // charges under way at once; default 64
+	Poll     time.Duration  // how often the queues are looked at when nobody wakes the runner; default 1 s
+	Progress func(Progress) // told after each batch; may be nil
+}
+
+// Progress is how far a run has come.
+type Progress struct {
+	Merchant *billing.Merchant
+	From, At time.Time // the merchant's time at which the walk began, and where it is
+	To       time.Time // where it goes
+	Summary  Summary
+}
+
+// Summary counts what a run did.
+type Summary struct {
+	Events    int // subscriptions that were moved past their next event
+	Invoices  int
+	Collected int // claims approved, at once or after clearing
+	Pending   int // claims that are in clearing
+	Declined  int
+	Unknown   int
+	Notices   int
+	Amounts   map[billing.Currency]Amounts
+}
+
+// Amounts are a run's sums of one currency, in minor units.
+type Amounts struct {
+	Collected, Pending, Declined, Unknown int64
+}
+
+// Add counts another summary in.
+func (s *Summary) Add(o Summary) {
+	s.Events += o.Events
+	s.Invoices += o.Invoices
+	s.Collected += o.Collected
+	s.Pending += o.Pending
+	s.Declined += o.Declined
+	s.Unknown += o.Unknown
+	s.Notices += o.Notices
+	for c, a := range o.Amounts {
+		sum := s.Amounts[c]
+		sum.Collected += a.Collected
+		sum.Pending += a.Pending
+		sum.Declined += a.Declined
+		sum.Unknown += a.Unknown
+		if s.Amounts == nil {
+			s.Amounts = make(map[billing.Currency]Amounts)
+		}
+		s.Amounts[c] = sum
+	}
+}
+
+// count takes one answer of a processor into the summary.
+func (s *Summary) count(a *billing.Attempt) {
+	one := Summary{Amounts: map[billing.Currency]Amounts{}}
+	var sum Amounts
+	switch a.State {
+	case billing.AttemptApproved:
+		one.Collected, sum.Collected = 1, a.Amount.Minor()
+	case billing.AttemptPending:
+		one.Pending, sum.Pending = 1, a.Amount.Minor()
+	case billing.AttemptDeclined:
+		one.Declined, sum.Declined = 1, a.Amount.Minor()
+	case billing.AttemptUnknown, billing.Sending:
+		one.Unknown, sum.Unknown = 1, a.Amount.Minor()
+	}
+	one.Amounts[a.Amount.Currency()] = sum
+	s.Add(one)
+}
+
+// Runner does the work that time brings.
+type Runner struct {
+	Options
+	wake chan struct{}
+}
+
+// New makes a Runner.
+func New(o Options) *Runner {
+	if o.Batch == 0 {
+		o.Batch = o.Store.BatchSize()
+	}
+	if o.InFlight == 0 {
+		o.InFlight = 64
+	}
+	if o.Poll == 0 {
+		o.Poll = time.Second
+	}
+	if o.Progress == nil {
+		o.Progress = func(Progress) {}
+	}
+	return &Runner{Options: o, wake: make(chan struct{}, 1)}
+}
+
+// Wake has a waiting Run look at the queues now.
+func (r *Runner) Wake() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run works until ctx is done, and then stops at a safe point: nothing new is
+// claimed, and what was sent is waited for and written down.
+func (r *Runner) Run(ctx context.Context) error {
+	ticker := time.NewTicker(r.Poll)
+	defer ticker.Stop()
+	for {
+		if _, err := r.Once(ctx); err != nil && ctx.Err() == nil {
+			r.Log.ErrorContext(ctx, "billing run", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		case <-r.wake:
+		}
+	}
+}
+
+// Once does all that is due now, for all merchants. A merchant whose work fails
+// does not keep the others from theirs; the errors are joined.
+func (r *Runner) Once(ctx context.Context) (Summary, error) {
+	ids, err := r.Store.MerchantIDs(ctx)
+	if err != nil {
+		return Summary{}, err
+	}
+	var total Summary
+	var faults []error
+	for _, id := range ids {
+		if ctx.Err() != nil {
+			break
+		}
+		s, err := r.Merchant(ctx, id)
+		total.Add(s)
+		if err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return total, errors.Join(faults...)
+}
+
+// Merchant does all that is due now for one merchant, moment by moment.
+func (r *Runner) Merchant(ctx context.Context, id billing.MerchantID) (Summary, error) {
+	w := &walk{r: r}
+	for ctx.Err() == nil {
+		work, err := w.look(ctx, id)
+		if err != nil {
+			return w.sum, err
+		}
+		wall := r.Now()
+		if !work.Lease.IsZero() && !work.Lease.After(wall) {
+			if err := w.rescue(ctx); err != nil {
+				return w.sum, err
+			}
+			continue
+		}
+		now, first := w.m.Now(wall), work.First()
+		if first.IsZero() || first.After(now) {
+			break
+		}
+		at := now
+		if w.m.Mode == billing.Test {
+			at = first
+		}
+		if w.from.IsZero() {
+			w.from = at
+		}
+		w.to = now
+		done := w.sum
+		if err := w.moment(ctx, at); err != nil {
+			return w.sum, err
+		}
+		if w.idle(done) {
+			break // all that is due is in another worker's hands
+		}
+	}
+	return w.sum, nil
+}
+
+// AsOf does all that is due now for one merchant and then bills what has a date
+// up to a day, though the day's run that would take it up is still to come. The
+// day must not lie after the merchant's today.
+func (r *Runner) AsOf(ctx context.Context, id billing.MerchantID, day billing.Date) (Summary, error) {
+	sum, err := r.Merchant(ctx, id)
+	if err != nil {
+		return sum, err
+	}
+	w := &walk{r: r, sum: sum}
+	if _, err := w.look(ctx, id); err != nil {
+		return sum, err
+	}
+	now := w.m.Now(r.Now())
+	today := w.m.Today(now)
+	if day.After(today) {
+		return sum, billing.Errorf(billing.State, "it is %s for merchant %s: nothing is billed before its day", today, w.m.Code)
+	}
+	w.from, w.to = now, now
+	err = w.bill(ctx, now, w.m.Start(today.AddDays(1)), day)
+	return w.sum, err
+}
+
+// walk is the way of one run through one merchant's due moments.
+type walk struct {
+	r        *Runner
+	m        *billing.Merchant
+	from, to time.Time
+	sum      Summary
+	moved    int // what was moved that the summary does not count
+}
+
+func (w *walk) look(ctx context.Context, id billing.MerchantID) (work store.Work, err error) {
+	err = w.r.Store.View(ctx, id, func(v *store.View) error {
+		if w.m, err = v.Merchant(ctx); err != nil {
+			return err
+		}
+		work, err = v.Work(ctx)
+		return err
+	})
+	return work, err
+}
+
+// idle reports whether nothing has moved since an earlier summary.
+func (w *walk) idle(since Summary) bool {
+	moved := w.moved
+	w.moved = 0
+	return moved == 0 && w.sum.Events == since.Events && w.sum.Notices == since.Notices
+}
+
+// moment does all that is due at an instant of the merchant's clock: first what
+// the bank has to say, then the daily steps in their order (protocols/unipay.md
+// 6.3).
+func (w *walk) moment(ctx context.Context, at time.Time) error {
+	for _, step := range []func(context.Context, time.Time) error{
+		w.notices, w.pending, w.grow,
+		func(ctx context.Context, at time.Time) error { return w.bill(ctx, at, at, w.m.Today(at)) },
+		w.collect,
+	} {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err := step(ctx, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walk) notices(ctx context.Context, at time.Time) error {
+	if w.m.NoticesAt.IsZero() || w.m.NoticesAt.After(at) {
+		return nil
+	}
+	n, err := w.r.Cashier.Notices(ctx, w.m, at)
+	w.sum.Notices += n
+	w.moved++
+	return err
+}
+
+func (w *walk) grow(ctx context.Context, at time.Time) error {
+	for ctx.Err() == nil {
+		batch, err := w.r.Cashier.Grow(ctx, w.m, at, w.r.Batch)
+		if err != nil || batch.Events == 0 {
+			return err
+		}
+		w.moved += batch.Events
+	}
+	return nil
+}
+
+func (w *walk) bill(ctx context.Context, at, until time.Time, latest billing.Date) error {
+	return w.drain(ctx, at, func() (cashier.Batch, error) {
+		batch, err := w.r.Cashier.Bill(ctx, w.m, at, until, latest, w.r.Batch)
+		w.sum.Events += batch.Events
+		w.sum.Invoices += batch.Invoices
+		return batch, err
+	})
+}
+
+func (w *walk) collect(ctx context.Context, at time.Time) error {
+	return w.drain(ctx, at, func() (cashier.Batch, error) {
+		batch, err := w.r.Cashier.Collect(ctx, w.m, at, w.r.Batch)
+		w.moved += batch.Events
+		return batch, err
+	})
+}
+
+func (w *walk) pending(ctx context.Context, at time.Time) error {
+	return w.drain(ctx, at, func() (cashier.Batch, error) {
+		list, err := w.r.Cashier.Pending(ctx, w.m, at, w.r.Batch)
+		return w.asked(list), err
+	})
+}
+
+// rescue asks after attempts whose lease has run out.
+func (w *walk) rescue(ctx context.Context) error {
+	now := w.m.Now(w.r.Now())
+	return w.drain(ctx, now, func() (cashier.Batch, error) {
+		list, err := w.r.Cashier.Abandoned(ctx, w.m, w.r.Batch)
+		return w.asked(list), err
+	})
+}
+
+// asked makes a batch of attempts that are to be asked about.
+func (w *walk) asked(list []*billing.Attempt) cashier.Batch {
+	w.moved += len(list)
+	batch := cashier.Batch{Events: len(list)}
+	for _, a := range list {
+		batch.Orders = append(batch.Orders, cashier.Order{Attempt: a, Ask: true})
+	}
+	return batch
+}
+
+// drain claims batch after batch until there is none, has the processor asked
+// for each order of them, many at once, and writes down the answers in batches
+// as they come. It returns when every answer is written, also when ctx ends.
+func (w *walk) drain(ctx context.Context, at time.Time, next func() (cashier.Batch, error)) error {
+	acting := context.WithoutCancel(ctx) // what is claimed is seen through
+	places := make(chan struct{}, w.r.InFlight)
+	answers := make(chan cashier.Answer, 2*w.r.InFlight+w.r.Batch)
+	var senders sync.WaitGroup
+	defer senders.Wait()
+	waiting, exhausted := 0, false
+	var failure error
+	for !exhausted || waiting > 0 {
+		if !exhausted && waiting <= w.r.InFlight {
+			batch, err := next()
+			if err != nil {
+				failure = errors.Join(failure, err)
+			}
+			exhausted = err != nil || batch.Events == 0 || ctx.Err() != nil
+			waiting += len(batch.Orders)
+			for _, o := range batch.Orders {
+				senders.Go(func() {
+					places <- struct{}{}
+					defer func() { <-places }()
+					answers <- w.send(acting, o, at)
+				})
+			}
+			continue
+		}
+		settled := gather(answers, w.r.Batch)
+		waiting -= len(settled)
+		if err := w.settle(acting, at, settled); err != nil {
+			failure = errors.Join(failure, err)
+			exhausted = true
+		}
+	}
+	return failure
+}
+
+// gather waits for one answer and takes along what else is there.
+func gather(answers <-chan cashier.Answer, most int) []cashier.Answer {
+	list := []cashier.Answer{<-answers}
+	for len(list) < most {
+		select {
+		case a := <-answers:
+			list = append(list, a)
+		default:
+			return list
+		}
+	}
+	return list
+}
+
+// send asks the processor for one order. An order that cannot be sent keeps its
+// lease and is found again when that runs out; its answer has no attempt.
+func (w *walk) send(ctx context.Context, o cashier.Order, at time.Time) cashier.Answer {
+	act := w.r.Cashier.Send
+	if o.Ask {
+		act = w.r.Cashier.Rescue
+	}
+	answer, err := act(ctx, w.m, o, at)
+	if err != nil {
+		w.r.Log.ErrorContext(ctx, "an attempt could not be sent", "merchant", w.m.Code, "attempt", int64(o.Attempt.ID), "error", err)
+		return cashier.Answer{}
+	}
+	return answer
+}
+
+func (w *walk) settle(ctx context.Context, at time.Time, answers []cashier.Answer) error {
+	sent := answers[:0]
+	for _, a := range answers {
+		if a.Attempt != nil {
+			sent = append(sent, a)
+		}
+	}
+	if len(sent) == 0 {
+		return nil
+	}
+	if _, err := w.r.Cashier.Settle(ctx, w.m, at, sent); err != nil {
+		return err
+	}
+	for _, a := range sent {
+		w.sum.count(a.Attempt)
+	}
+	w.r.Progress(Progress{Merchant: w.m, From: w.from, At: at, To: w.to, Summary: w.sum})
+	return nil
+}
