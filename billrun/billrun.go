@@ -106,7 +106,19 @@ func (s *Summary) count(a *billing.Attempt) {
 type Runner struct {
 	Options
 	wake chan struct{}
+
+	mu      sync.Mutex
+	resting map[billing.MerchantID]rest // whose last run failed
 }
+
+// rest is how long a merchant whose run failed is left alone.
+type rest struct {
+	failures int
+	until    time.Time // by the world's clock
+}
+
+// longestRest bounds the pause after failures, which doubles from one second.
+const longestRest = time.Minute
 
 // New makes a Runner.
 func New(o Options) *Runner {
@@ -122,7 +134,7 @@ func New(o Options) *Runner {
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
 	}
-	return &Runner{Options: o, wake: make(chan struct{}, 1)}
+	return &Runner{Options: o, wake: make(chan struct{}, 1), resting: make(map[billing.MerchantID]rest)}
 }
 
 // Wake has a waiting Run look at the queues now.
@@ -152,7 +164,8 @@ func (r *Runner) Run(ctx context.Context) error {
 }
 
 // Once does all that is due now, for all merchants. A merchant whose work fails
-// does not keep the others from theirs; the errors are joined.
+// does not keep the others from theirs, and is left alone for a while; the
+// errors are joined.
 func (r *Runner) Once(ctx context.Context) (Summary, error) {
 	ids, err := r.Store.MerchantIDs(ctx)
 	if err != nil {
@@ -164,13 +177,35 @@ func (r *Runner) Once(ctx context.Context) (Summary, error) {
 		if ctx.Err() != nil {
 			break
 		}
+		if r.rests(id) {
+			continue
+		}
 		s, err := r.Merchant(ctx, id)
 		total.Add(s)
+		r.note(id, err)
 		if err != nil {
 			faults = append(faults, err)
 		}
 	}
 	return total, errors.Join(faults...)
+}
+
+func (r *Runner) rests(id billing.MerchantID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.Now().Before(r.resting[id].until)
+}
+
+func (r *Runner) note(id billing.MerchantID, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		delete(r.resting, id)
+		return
+	}
+	failures := r.resting[id].failures + 1
+	pause := min(time.Second<<min(failures-1, 10), longestRest)
+	r.resting[id] = rest{failures: failures, until: r.Now().Add(pause)}
 }
 
 // Merchant does all that is due now for one merchant, moment by moment.

@@ -151,8 +151,8 @@ type group struct {
 // claim writes an attempt for each customer with a debt whose claim is due. The
 // claim covers all that the customer owes by today, but for debts that another
 // subscription pays with another payment method (protocols/unipay.md 6.4). A
-// debt that cannot be claimed, because the customer or the payment method is
-// inactive, waits until that changes.
+// debt that cannot be claimed, because there is no payment method for it or the
+// customer or the method is inactive, waits until that changes.
 func (c *Cashier) claim(ctx context.Context, b *book, processor string, customers []billing.CustomerID) ([]Order, error) {
 	methods, err := b.methodsOf(ctx, customers...)
 	if err != nil {
@@ -167,7 +167,7 @@ func (c *Cashier) claim(ctx context.Context, b *book, processor string, customer
 				continue
 			}
 			g := group{id, methods[d.SubscriptionID], d.Open.Currency()}
-			if _, ok := seen[g]; !ok && g.method != 0 {
+			if _, ok := seen[g]; !ok {
 				seen[g] = d.SubscriptionID
 				due = append(due, g)
 				wanted = append(wanted, g.method)
