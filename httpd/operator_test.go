@@ -51,8 +51,8 @@ func TestReady(t *testing.T) {
 		}
 	}, nil)
 	for range 3 {
-		if res, body := run.do(t, "GET", "/readyz", nil, nil); res.StatusCode != 200 || body != "ready\n" {
-			t.Fatalf("%d %q", res.StatusCode, body)
+		if res := run.do(t, "GET", "/readyz", nil, nil); res.status != 200 || res.body != "ready\n" {
+			t.Fatalf("%d %q", res.status, res.body)
 		}
 	}
 	if n := asked.Load(); n != 1 {
@@ -60,9 +60,9 @@ func TestReady(t *testing.T) {
 	}
 	down.Store(true)
 	clock.Store(int64(time.Second))
-	res, body := run.do(t, "GET", "/readyz", nil, nil)
-	if res.StatusCode != 503 || body != "not ready: books, vault, worker\n" {
-		t.Errorf("%d %q", res.StatusCode, body)
+	res := run.do(t, "GET", "/readyz", nil, nil)
+	if res.status != 503 || res.body != "not ready: books, vault, worker\n" {
+		t.Errorf("%d %q", res.status, res.body)
 	}
 	for _, want := range []string{"books", "vault", "worker"} {
 		if line, _ := run.log.next(t, "httpd: not ready"); line["check"] != want {
@@ -71,8 +71,8 @@ func TestReady(t *testing.T) {
 	}
 	down.Store(false)
 	clock.Store(int64(2 * time.Second))
-	if res, _ := run.do(t, "GET", "/readyz", nil, nil); res.StatusCode != 200 {
-		t.Errorf("recovered, but %d", res.StatusCode)
+	if res := run.do(t, "GET", "/readyz", nil, nil); res.status != 200 {
+		t.Errorf("recovered, but %d", res.status)
 	}
 }
 
@@ -99,7 +99,7 @@ func TestMetrics(t *testing.T) {
 	}
 	waiting := run.meanwhile(t, "/wait")
 	<-entered
-	_, page := run.do(t, "GET", "/metrics", nil, nil)
+	page := run.do(t, "GET", "/metrics", nil, nil).body
 	close(leave)
 	<-waiting
 	for _, want := range []string{
@@ -116,9 +116,9 @@ func TestMetrics(t *testing.T) {
 	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
 		t.Errorf("metrics lint: %v %v", problems, err)
 	}
-	res, _ := run.do(t, "GET", "/metrics", http.Header{"X-Forwarded-For": {"203.0.113.5"}}, nil)
-	if res.StatusCode != 404 {
-		t.Errorf("a stranger reads the metrics: %d", res.StatusCode)
+	res := run.do(t, "GET", "/metrics", http.Header{"X-Forwarded-For": {"203.0.113.5"}}, nil)
+	if res.status != 404 {
+		t.Errorf("a stranger reads the metrics: %d", res.status)
 	}
 	if _, err := New(Config{Listen: "127.0.0.1:0", Now: noon, Registry: reg}); err == nil {
 		t.Error("the same metrics registered twice")
@@ -132,9 +132,9 @@ func TestMetricsFrom(t *testing.T) {
 		c.MetricsFrom = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}
 	}, nil)
 	for from, want := range map[string]int{"203.0.113.5": 200, "10.0.0.1": 404} {
-		res, _ := run.do(t, "GET", "/metrics", http.Header{"X-Forwarded-For": {from}}, nil)
-		if res.StatusCode != want {
-			t.Errorf("from %s: %d, want %d", from, res.StatusCode, want)
+		res := run.do(t, "GET", "/metrics", http.Header{"X-Forwarded-For": {from}}, nil)
+		if res.status != want {
+			t.Errorf("from %s: %d, want %d", from, res.status, want)
 		}
 	}
 }

@@ -77,11 +77,11 @@ func TestRouteIsNeverAnAddress(t *testing.T) {
 		{"BREW-4111111111111111", "/api/x", 200, "/api/"},
 		{"GET", "/careless/?p=s3cret-Pa55", 200, "/careless/"},
 	} {
-		res, _ := run.do(t, tc.method, tc.path, nil, nil)
+		res := run.do(t, tc.method, tc.path, nil, nil)
 		line, raw := run.log.next(t, "request")
-		if res.StatusCode != tc.status || line["route"] != tc.route {
+		if res.status != tc.status || line["route"] != tc.route {
 			t.Errorf("%s %s: status %d, route %q, want %d, %q",
-				tc.method, tc.path, res.StatusCode, line["route"], tc.status, tc.route)
+				tc.method, tc.path, res.status, line["route"], tc.status, tc.route)
 		}
 		for _, secret := range secrets {
 			if strings.Contains(raw, secret) {
@@ -95,9 +95,9 @@ func TestDoubledSlash(t *testing.T) {
 	run := start(t, nil, map[string]http.HandlerFunc{"POST /api/v01/{rest...}": func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.PathValue("rest")+"?"+r.URL.RawQuery)
 	}})
-	res, body := run.do(t, "POST", "//api/v01/cust%2Fomers?a=b", nil, nil)
-	if res.StatusCode != 200 || body != "cust/omers?a=b" {
-		t.Errorf("got %d %q", res.StatusCode, body)
+	res := run.do(t, "POST", "//api/v01/cust%2Fomers?a=b", nil, nil)
+	if res.status != 200 || res.body != "cust/omers?a=b" {
+		t.Errorf("got %d %q", res.status, res.body)
 	}
 }
 
@@ -114,13 +114,13 @@ func TestHeaders(t *testing.T) {
 		},
 	})
 	for path, cache := range map[string]string{"/data": "no-store", "/logo.svg": "max-age=60", "/panic": "no-store"} {
-		res, _ := run.do(t, "GET", path, nil, nil)
+		res := run.do(t, "GET", path, nil, nil)
 		for name, want := range map[string]string{
 			"Cache-Control": cache, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
 			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Set-Cookie": "",
 			"Strict-Transport-Security": "", // says nothing over plain HTTP
 		} {
-			if got := res.Header.Get(name); got != want {
+			if got := res.header.Get(name); got != want {
 				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
 			}
 		}
@@ -150,11 +150,11 @@ func TestRequestID(t *testing.T) {
 		"quote and brace": {[]string{`a"}{"`}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			res, body := run.do(t, "GET", "/", http.Header{"X-Request-Id": tc.sent}, nil)
+			res := run.do(t, "GET", "/", http.Header{"X-Request-Id": tc.sent}, nil)
 			line, _ := run.log.next(t, "request")
-			got := res.Header.Get("X-Request-Id")
-			if got != body || got != line["id"] {
-				t.Errorf("answer says %q, handler %q, log %q", got, body, line["id"])
+			got := res.header.Get("X-Request-Id")
+			if got != res.body || got != line["id"] {
+				t.Errorf("answer says %q, handler %q, log %q", got, res.body, line["id"])
 			}
 			if kept := len(tc.sent) == 1 && got == tc.sent[0]; kept != tc.kept || got == "" {
 				t.Errorf("sent %q, got %q", tc.sent, got)
@@ -191,10 +191,10 @@ func TestPanicIsIsolated(t *testing.T) {
 	for path, text := range map[string]string{
 		"/value": "a string, text withheld", "/index": "runtime error: index out of range [6] with length 2",
 	} {
-		res, body := run.do(t, "GET", path, nil, nil)
-		id := res.Header.Get("X-Request-Id")
-		if res.StatusCode != 500 || !strings.Contains(body, id) || id == "" {
-			t.Errorf("%s: %d %q", path, res.StatusCode, body)
+		res := run.do(t, "GET", path, nil, nil)
+		id := res.header.Get("X-Request-Id")
+		if res.status != 500 || !strings.Contains(res.body, id) || id == "" {
+			t.Errorf("%s: %d %q", path, res.status, res.body)
 		}
 		line, raw := run.log.next(t, "httpd: panic")
 		if line["id"] != id || line["panic"] != text || line["level"] != "ERROR" {
@@ -224,8 +224,8 @@ func TestPanicIsIsolated(t *testing.T) {
 			t.Errorf("%s: request line %v", path, line)
 		}
 	}
-	if res, body := run.do(t, "GET", "/fine", nil, nil); res.StatusCode != 200 || body != "hello" {
-		t.Errorf("after the panics: %d %q", res.StatusCode, body)
+	if res := run.do(t, "GET", "/fine", nil, nil); res.status != 200 || res.body != "hello" {
+		t.Errorf("after the panics: %d %q", res.status, res.body)
 	}
 	if n := run.inFlight.Load(); n != 0 {
 		t.Errorf("%d requests still counted as in flight", n)
@@ -242,15 +242,15 @@ func TestTooManyAtOnce(t *testing.T) {
 		within = append(within, run.meanwhile(t, "/"))
 		<-entered
 	}
-	res, _ := run.do(t, "GET", "/", nil, nil)
-	if res.StatusCode != 503 || res.Header.Get("Retry-After") != "1" {
-		t.Errorf("third request: %d, Retry-After %q", res.StatusCode, res.Header.Get("Retry-After"))
+	res := run.do(t, "GET", "/", nil, nil)
+	if res.status != 503 || res.header.Get("Retry-After") != "1" {
+		t.Errorf("third request: %d, Retry-After %q", res.status, res.header.Get("Retry-After"))
 	}
 	if line, _ := run.log.next(t, "request"); line["outcome"] != "overloaded" || line["route"] != "/" {
 		t.Errorf("request line %v", line)
 	}
-	if res, _ := run.do(t, "GET", "/readyz", nil, nil); res.StatusCode != 200 {
-		t.Errorf("operators' pages are refused too: %d", res.StatusCode)
+	if res := run.do(t, "GET", "/readyz", nil, nil); res.status != 200 {
+		t.Errorf("operators' pages are refused too: %d", res.status)
 	}
 	close(leave)
 	for _, got := range within {
@@ -258,8 +258,8 @@ func TestTooManyAtOnce(t *testing.T) {
 			t.Errorf("request within the limit: %+v", r)
 		}
 	}
-	if res, _ := run.do(t, "GET", "/", nil, nil); res.StatusCode != 200 {
-		t.Errorf("after the rush: %d", res.StatusCode)
+	if res := run.do(t, "GET", "/", nil, nil); res.status != 200 {
+		t.Errorf("after the rush: %d", res.status)
 	}
 }
 
@@ -272,8 +272,8 @@ func TestBodyLimitIsConfigurable(t *testing.T) {
 		},
 	})
 	for body, want := range map[string]int{"0123456789": 200, "0123456789a": 413} {
-		if res, _ := run.do(t, "POST", "/", nil, strings.NewReader(body)); res.StatusCode != want {
-			t.Errorf("body of %d bytes: %d, want %d", len(body), res.StatusCode, want)
+		if res := run.do(t, "POST", "/", nil, strings.NewReader(body)); res.status != want {
+			t.Errorf("body of %d bytes: %d, want %d", len(body), res.status, want)
 		}
 	}
 }
@@ -342,7 +342,7 @@ func TestOutsideARequest(t *testing.T) {
 	if note.ID() != "" {
 		t.Error("an id without a request")
 	}
-	r := httptest.NewRequest("GET", "/", nil)
+	r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
 	r.RemoteAddr = "203.0.113.1:4"
 	if ip := Remote(r); ip != netip.MustParseAddr("203.0.113.1") {
 		t.Errorf("remote is %v", ip)

@@ -157,9 +157,8 @@ func (s *Server) drain(base context.Context, ended <-chan error) error {
 	defer stop()
 	if err := s.http.Shutdown(grace); err != nil {
 		left := s.inFlight.Load()
-		_ = s.http.Close() // what it could report, the error below says better
-		<-ended
-		return fmt.Errorf("httpd: cut %d requests that were not finished %v after the stop: %w", left, s.cfg.Grace, err)
+		err = fmt.Errorf("httpd: cut %d requests that were not finished %v after the stop: %w", left, s.cfg.Grace, err)
+		return errors.Join(err, s.http.Close(), <-ended)
 	}
 	return <-ended
 }

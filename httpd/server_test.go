@@ -102,18 +102,19 @@ func start(t *testing.T, change func(*Config), routes map[string]http.HandlerFun
 }
 
 // do sends a request on a connection of its own and returns the answer with its body.
-func (run *running) do(t *testing.T, method, path string, header http.Header, body io.Reader) (*http.Response, string) {
+func (run *running) do(t *testing.T, method, path string, header http.Header, body io.Reader) reply {
 	t.Helper()
-	res, text, err := run.try(patience(t), method, path, header, body)
-	if err != nil {
-		t.Fatal(err)
+	res := run.try(patience(t), method, path, header, body)
+	if res.err != nil {
+		t.Fatal(res.err)
 	}
-	return res, text
+	return res
 }
 
-// reply is what came back to a request that was sent while the test did something else.
+// reply is what came back to a request.
 type reply struct {
 	status int
+	header http.Header
 	body   string
 	err    error
 }
@@ -122,23 +123,14 @@ type reply struct {
 func (run *running) meanwhile(t *testing.T, path string) <-chan reply {
 	got := make(chan reply, 1)
 	ctx := patience(t)
-	go func() {
-		res, body, err := run.try(ctx, "GET", path, nil, nil)
-		if err != nil {
-			got <- reply{err: err}
-			return
-		}
-		got <- reply{res.StatusCode, body, nil}
-	}()
+	go func() { got <- run.try(ctx, "GET", path, nil, nil) }()
 	return got
 }
 
-func (run *running) try(
-	ctx context.Context, method, path string, header http.Header, body io.Reader,
-) (*http.Response, string, error) {
+func (run *running) try(ctx context.Context, method, path string, header http.Header, body io.Reader) reply {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+run.addr+path, body)
 	if err != nil {
-		return nil, "", err
+		return reply{err: err}
 	}
 	for name, values := range header {
 		req.Header[name] = values
@@ -149,11 +141,11 @@ func (run *running) try(
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return nil, "", err
+		return reply{err: err}
 	}
 	text, err := io.ReadAll(res.Body)
 	_ = res.Body.Close()
-	return res, string(text), err
+	return reply{res.StatusCode, res.Header, string(text), err}
 }
 
 func (run *running) wait(t *testing.T) error {
@@ -268,7 +260,7 @@ func TestDrainFinishesWhatIsInFlight(t *testing.T) {
 	default:
 	}
 	close(leave)
-	if r := <-got; r != (reply{200, "charged", nil}) {
+	if r := <-got; r.status != 200 || r.body != "charged" {
 		t.Errorf("request in flight got %+v", r)
 	}
 	if err := run.wait(t); err != nil {
@@ -302,19 +294,19 @@ func TestGraceEnds(t *testing.T) {
 
 func TestNotReadyWhileDraining(t *testing.T) {
 	run := start(t, func(c *Config) { c.DrainDelay = time.Hour }, map[string]http.HandlerFunc{"/": hello})
-	if res, _ := run.do(t, "GET", "/readyz", nil, nil); res.StatusCode != 200 {
-		t.Fatalf("ready answers %d", res.StatusCode)
+	if res := run.do(t, "GET", "/readyz", nil, nil); res.status != 200 {
+		t.Fatalf("ready answers %d", res.status)
 	}
 	run.stop()
 	run.log.next(t, "httpd: draining")
-	if res, body := run.do(t, "GET", "/readyz", nil, nil); res.StatusCode != 503 || body != "not ready: draining\n" {
-		t.Errorf("readyz says %d %q", res.StatusCode, body)
+	if res := run.do(t, "GET", "/readyz", nil, nil); res.status != 503 || res.body != "not ready: draining\n" {
+		t.Errorf("readyz says %d %q", res.status, res.body)
 	}
-	if res, _ := run.do(t, "GET", "/healthz", nil, nil); res.StatusCode != 200 {
-		t.Errorf("healthz says %d, but the process is alive", res.StatusCode)
+	if res := run.do(t, "GET", "/healthz", nil, nil); res.status != 200 {
+		t.Errorf("healthz says %d, but the process is alive", res.status)
 	}
-	if res, body := run.do(t, "GET", "/x", nil, nil); res.StatusCode != 200 || body != "hello" {
-		t.Errorf("during the delay a request gets %d %q", res.StatusCode, body)
+	if res := run.do(t, "GET", "/x", nil, nil); res.status != 200 || res.body != "hello" {
+		t.Errorf("during the delay a request gets %d %q", res.status, res.body)
 	}
 	if err := run.Close(); err != nil {
 		t.Fatal(err)
@@ -375,9 +367,9 @@ func TestSlowHeaderIsCut(t *testing.T) {
 func TestLongHeaderIsRefused(t *testing.T) {
 	run := start(t, nil, map[string]http.HandlerFunc{"/": hello})
 	for size, want := range map[int]int{30 << 10: 200, 40 << 10: 431} {
-		res, _ := run.do(t, "GET", "/", http.Header{"X-Long": {strings.Repeat("a", size)}}, nil)
-		if res.StatusCode != want {
-			t.Errorf("header of %d bytes: %d, want %d", size, res.StatusCode, want)
+		res := run.do(t, "GET", "/", http.Header{"X-Long": {strings.Repeat("a", size)}}, nil)
+		if res.status != want {
+			t.Errorf("header of %d bytes: %d, want %d", size, res.status, want)
 		}
 	}
 }
