@@ -105,10 +105,14 @@ func checkReserved(tr *tree) (found []breach) {
 			if f.test && !r.tests || within(f.dir, r.where) {
 				continue
 			}
+			place := strings.Join(r.where, ", ")
+			if place == "" {
+				place = "nowhere"
+			}
 			if len(r.names) == 0 {
 				for _, spec := range f.syntax.Imports {
 					if matches(r.path, tr.short(importPath(spec))) {
-						found = append(found, f.breach(spec, "%s is kept to %v: %s", r.path, r.where, r.why))
+						found = append(found, f.breach(spec, "%s belongs in %s: %s", r.path, place, r.why))
 					}
 				}
 				continue
@@ -120,9 +124,27 @@ func checkReserved(tr *tree) (found []breach) {
 				}
 				pkg, name := f.member(e)
 				if pkg != "" && matches(r.path, tr.short(pkg)) && slices.Contains(r.names, name) {
-					found = append(found, f.breach(n, "%s.%s is kept to %v: %s", r.path, name, r.where, r.why))
+					found = append(found, f.breach(n, "%s.%s belongs in %s: %s", r.path, name, place, r.why))
 				}
 			})
+		}
+	}
+	return found
+}
+
+// checkPureRules wants rules that are decided from values alone, by the standard library alone.
+func checkPureRules(tr *tree) (found []breach) {
+	for _, f := range tr.product() {
+		if !within(f.dir, pureRules) {
+			continue
+		}
+		for _, spec := range f.syntax.Imports {
+			p := importPath(spec)
+			host, _, _ := strings.Cut(p, "/")
+			_, own := tr.ours(p) // arrows has its own say on that
+			if within(p, impure) || strings.Contains(host, ".") && !own {
+				found = append(found, f.breach(spec, "%s: a rule is decided from values, with the standard library alone", p))
+			}
 		}
 	}
 	return found
@@ -438,6 +460,9 @@ func holdsState(f *file, v *ast.ValueSpec) bool {
 
 var everyColumn = regexp.MustCompile(`(?i)\bselect\s+(distinct\s+)?(\w+\.)?\*|\breturning\s+\*`)
 
+// ownColumns is what may follow: its columns are those that the statement itself has just made.
+var ownColumns = regexp.MustCompile(`(?i)^\s+from\s+(unnest\s*\(|\(\s*values\b)`)
+
 // checkSQL finds statements that take whatever columns there are: their meaning changes with the schema, and on
 // PostgreSQL they break the plans that connections keep.
 func checkSQL(tr *tree) (found []breach) {
@@ -448,7 +473,10 @@ func checkSQL(tr *tree) (found []breach) {
 			if !ok || lit.Kind != token.STRING {
 				return
 			}
-			if at := everyColumn.FindStringIndex(lit.Value); at != nil {
+			for _, at := range everyColumn.FindAllStringIndex(lit.Value, -1) {
+				if ownColumns.MatchString(lit.Value[at[1]:]) {
+					continue
+				}
 				line := f.line(lit) + strings.Count(lit.Value[:at[0]], "\n")
 				found = append(found, breach{f.path, line, why})
 			}

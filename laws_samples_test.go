@@ -173,10 +173,13 @@ var url = os.Getenv("URL")
 func wait() { time.Sleep(1) } // BREACH
 -- sqldb/sqldb.go --
 package sqldb
+import "time"
 import "database/sql"
 import "github.com/jackc/pgx/v5/stdlib"
 import "github.com/pressly/goose/v3"
 import "modernc.org/sqlite/lib"
+var pause = time.NewTimer
+var now = time.Now // BREACH
 -- store/store.go --
 package store
 import "github.com/jackc/pgx/v5" // BREACH
@@ -210,6 +213,26 @@ func main() {
 	_ = http.DefaultClient // BREACH
 	time.Sleep(1) // BREACH
 }
+`},
+	{"pure rules", `
+-- billing/money.go --
+package billing
+import "fmt"
+import "time"
+import "os" // BREACH
+import "net/http" // BREACH
+import "net/netip"
+import "log/slog"
+import "log" // BREACH
+import "database/sql" // BREACH
+import "golang.org/x/text/currency" // BREACH
+-- billing/money_test.go --
+package billing
+import "os"
+import "pgregory.net/rapid"
+-- store/store.go --
+package store
+import "os"
 `},
 	{"quiet imports", `
 -- store/store.go --
@@ -473,11 +496,13 @@ const c = "select i.* from invoice i" // BREACH
 const d = "INSERT INTO invoice (id) VALUES ($1) RETURNING *" // BREACH
 const e = "SELECT DISTINCT * FROM invoice" // BREACH
 const f = "SELECT id, amount * 2 FROM invoice"
+const h = "INSERT INTO invoice (id) SELECT * FROM unnest($1::bigint[])"
+const i = "SELECT * FROM unnest($1::bigint[]) UNION SELECT * FROM invoice" // BREACH
 const g = 'SELECT id FROM invoice WHERE EXISTS (
 	SELECT  * FROM line)' // BREACH
 -- store/invoice_test.go --
 package store
-const h = "SELECT * FROM invoice"
+const j = "SELECT * FROM invoice"
 -- sqldb/migration/0002.sql --
 INSERT INTO b SELECT * FROM a; -- BREACH
 INSERT INTO b SELECT id FROM a; -- not SELECT *

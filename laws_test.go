@@ -33,6 +33,7 @@ var laws = []law{
 	{"chain", checkChain},
 	{"test packages", checkTestPackages},
 	{"reserved", checkReserved},
+	{"pure rules", checkPureRules},
 	{"quiet imports", checkQuietImports},
 	{"package comments", checkPackageComments},
 	{"doc comments", checkDocs},
@@ -94,17 +95,32 @@ var (
 	inDatabase  = []string{"sqldb", "sqldb/..."}
 	inVault     = []string{"vault"}
 	nowhere     []string
+
+	// Where something must wait for time itself. A deadline needs none of this: it is context.WithTimeout.
+	inWaiting = []string{
+		"cmd/perennial",
+		"sqldb",             // the pause before a transaction that lost a race is tried again
+		"processor/sandbox", // a bank that answers as late as it is told to
+	}
 )
 
 var reservations = []reservation{
-	{path: "time", names: []string{"Now", "Since", "Until"}, where: inCommand,
-		why: "time is a value handed in, so that a year can be tested in a second"},
-	{path: "time", names: []string{"After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}, where: inCommand,
-		why: "waiting belongs to the command; a deadline is context.WithTimeout"},
-	{path: "time", names: []string{"Sleep"}, where: nowhere, tests: true,
-		why: "wait for what is to happen, not for time to pass"},
-	{path: "os", names: []string{"Getenv", "LookupEnv", "Environ", "ExpandEnv"}, where: inCommand,
-		why: "settings are handed down from the command"},
+	{
+		path: "time", names: []string{"Now", "Since", "Until"}, where: inCommand,
+		why: "time is a value handed in, so that a year can be tested in a second",
+	},
+	{
+		path: "time", names: []string{"After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}, where: inWaiting,
+		why: "waiting belongs to the command; a deadline is context.WithTimeout",
+	},
+	{
+		path: "time", names: []string{"Sleep"}, where: nowhere, tests: true,
+		why: "wait for what is to happen, not for time to pass",
+	},
+	{
+		path: "os", names: []string{"Getenv", "LookupEnv", "Environ", "ExpandEnv"}, where: inCommand,
+		why: "settings are handed down from the command",
+	},
 	{path: "os", names: []string{"Exit"}, where: inCommand, why: "only the command ends the process"},
 	{path: "flag", where: inCommand, why: "settings are handed down from the command"},
 	{path: "github.com/alecthomas/kong", where: inCommand, why: "settings are handed down from the command"},
@@ -114,8 +130,10 @@ var reservations = []reservation{
 		"Client", "DefaultClient", "Get", "Head", "Post", "PostForm", "NewRequest", "NewRequestWithContext",
 		"Transport", "DefaultTransport",
 	}, where: inProcessor, why: "only processors and notices go out to the network"},
-	{path: "net", names: []string{"Dial", "DialTimeout", "Dialer"}, where: inProcessor,
-		why: "only processors and notices go out to the network"},
+	{
+		path: "net", names: []string{"Dial", "DialTimeout", "Dialer"}, where: inProcessor,
+		why: "only processors and notices go out to the network",
+	},
 
 	{path: "database/sql/...", where: inDatabase, why: "one package speaks to the engines"},
 	{path: "github.com/jackc/pgx/...", where: inDatabase, why: "one package speaks to the engines"},
@@ -136,6 +154,15 @@ var reservations = []reservation{
 	{path: "unsafe", where: nowhere, tests: true, why: "the product is plain Go"},
 	{path: "C", where: nowhere, tests: true, why: "the product is plain Go and builds without a C compiler"},
 }
+
+// pureRules is where only values go in and come out; impure is what would let more through. Values that know how they
+// are logged (log/slog) and addresses (net/netip) are values.
+var (
+	pureRules = []string{"billing", "billing/..."}
+	impure    = []string{
+		"os/...", "net", "net/http/...", "net/smtp", "io/fs", "log", "syscall", "database/...", "embed", "context",
+	}
+)
 
 // quietImports are the packages that may be imported for their effect alone, and where.
 var quietImports = map[string][]string{
