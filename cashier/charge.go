@@ -74,7 +74,8 @@ func (c *Cashier) Charge(ctx context.Context, s *Session, customer Ref, r Charge
 		if earlier, err = replay(ctx, &tx.View, r.Key, digest); err != nil || earlier != nil {
 			return err
 		}
-		attempt, number, err = c.mint(ctx, s, tx, keys, owner, account.Name(), r)
+		mint := &minting{s: s, tx: tx, keys: keys, owner: owner, lease: c.Now().Add(c.Lease)}
+		attempt, number, err = mint.charge(ctx, account.Name(), r)
 		if err != nil || r.Key == "" {
 			return err
 		}
@@ -88,16 +89,16 @@ func (c *Cashier) Charge(ctx context.Context, s *Session, customer Ref, r Charge
 		return nil, err
 	}
 	if earlier != nil {
-		return c.receipt(ctx, s, earlier, true)
+		return s.receipt(ctx, earlier, true)
 	}
 	ctx = context.WithoutCancel(ctx) // from here on a client that hangs up changes nothing
-	request := c.request(s.Merchant, attempt, s.Now)
+	request := requestFor(s.Merchant, attempt, s.Now)
 	request.Number, request.SecurityCode = number, r.SecurityCode
 	outcome := c.ask(ctx, account, attempt, request)
 	if _, err := c.Settle(ctx, s.Merchant, s.Merchant.Now(c.Now()), []Answer{{attempt, outcome}}); err != nil {
 		return nil, err
 	}
-	return c.receipt(ctx, s, attempt, false)
+	return s.receipt(ctx, attempt, false)
 }
 
 // digest is a keyed hash of everything that makes two charges the same. The
@@ -136,10 +137,19 @@ func inProgress() error {
 	return billing.Errorf(billing.InProgress, "a request with this idempotency key is under way")
 }
 
-// mint writes down the intention to charge: step 2 of a payment. The number, if
-// it came with the request, goes on in memory only.
-func (c *Cashier) mint(ctx context.Context, s *Session, tx *store.Tx, keys *vault.Keys, owner *billing.Customer, processor string,
-	r ChargeRequest) (*billing.Attempt, billing.Secret, error) {
+// minting is the writing down of an intention to charge, in one transaction.
+type minting struct {
+	s     *Session
+	tx    *store.Tx
+	keys  *vault.Keys
+	owner *billing.Customer
+	lease time.Time
+}
+
+// charge writes down the intention to charge: step 2 of a payment. The number,
+// if it came with the request, goes on in memory only.
+func (m *minting) charge(ctx context.Context, processor string, r ChargeRequest) (*billing.Attempt, billing.Secret, error) {
+	s, owner, tx := m.s, m.owner, m.tx
 	b, err := openBook(ctx, tx, s.Merchant, s.Now, []billing.CustomerID{owner.ID})
 	if err != nil {
 		return nil, billing.Secret{}, err
@@ -149,13 +159,13 @@ func (c *Cashier) mint(ctx context.Context, s *Session, tx *store.Tx, keys *vaul
 		ActivityID: billing.ActivityID(tx.NewID()), Kind: billing.AskCharge, Processor: processor,
 		Amount: s.Merchant.Money(r.Amount), Tax: s.Merchant.Money(r.Tax), Payer: r.Payer, State: billing.Sending,
 		Details:   billing.Details{Code: r.Code, Note: r.Note, Creator: s.Login.Name, Due: r.Due.String(), InvoiceList: r.InvoiceRaw},
-		CreatedAt: s.Now, LeaseUntil: c.Now().Add(c.Lease),
+		CreatedAt: s.Now, LeaseUntil: m.lease,
 	}
 	a.Reference = strconv.FormatInt(int64(a.ID), 10)
 	if r.Credit {
 		a.Kind = billing.AskCredit
 	}
-	number, err := c.instrument(ctx, s, tx, keys, owner, a, r)
+	number, err := m.instrument(ctx, a, r)
 	if err != nil {
 		return nil, billing.Secret{}, err
 	}
@@ -183,31 +193,30 @@ func (c *Cashier) mint(ctx context.Context, s *Session, tx *store.Tx, keys *vaul
 
 // instrument fills in what is charged: a payment method of the customer, the
 // one that a token stands for, or a number that came with the request.
-func (c *Cashier) instrument(ctx context.Context, s *Session, tx *store.Tx, keys *vault.Keys, owner *billing.Customer, a *billing.Attempt,
-	r ChargeRequest) (billing.Secret, error) {
-	var m *billing.PaymentMethod
+func (m *minting) instrument(ctx context.Context, a *billing.Attempt, r ChargeRequest) (billing.Secret, error) {
+	var vaulted *billing.PaymentMethod
 	var err error
 	switch {
 	case !r.Method.IsZero():
-		m, err = s.PaymentMethod(ctx, &tx.View, owner, r.Method)
+		vaulted, err = m.s.PaymentMethod(ctx, &m.tx.View, m.owner, r.Method)
 	case r.Token != "":
-		m, err = tx.PaymentMethodByToken(ctx, r.Token)
-		if err == nil && !s.Login.Reaches(m.AccountID) {
+		vaulted, err = m.tx.PaymentMethodByToken(ctx, r.Token)
+		if err == nil && !m.s.Login.Reaches(vaulted.AccountID) {
 			err = billing.Errorf(billing.NotFound, "token not found")
 		}
 	}
 	if err != nil {
 		return billing.Secret{}, err
 	}
-	if m != nil {
-		if !m.Active {
+	if vaulted != nil {
+		if !vaulted.Active {
 			return billing.Secret{}, billing.FieldError(billing.State, "paymentOptionId", "the payment method is inactive")
 		}
-		payWith(a, m)
-		number, err := keys.Open(m.Sealed, sealedFor(m.ID))
+		payWith(a, vaulted)
+		number, err := m.keys.Open(vaulted.Sealed, sealedFor(vaulted.ID))
 		return billing.NewSecret(string(number)), err
 	}
-	if !s.Login.AllowRawData {
+	if !m.s.Login.AllowRawData {
 		return billing.Secret{}, rawDataRefused()
 	}
 	if err := checkInstrument(r.Instrument, r.Number, r.Expiry, r.Routing); err != nil {
@@ -236,8 +245,8 @@ func payWith(a *billing.Attempt, m *billing.PaymentMethod) {
 	}
 }
 
-// request is what a processor is told of an attempt, but for the number.
-func (c *Cashier) request(m *billing.Merchant, a *billing.Attempt, at time.Time) processor.Request {
+// requestFor is what a processor is told of an attempt, but for the number.
+func requestFor(m *billing.Merchant, a *billing.Attempt, at time.Time) processor.Request {
 	return processor.Request{
 		Merchant: m.Code, Reference: a.Reference, Amount: a.Amount, Instrument: a.Instrument, Expiry: a.Expiry, Routing: a.Routing,
 		Payer: a.Payer, Recurring: a.Claim, At: at,
@@ -258,7 +267,7 @@ func (c *Cashier) ask(ctx context.Context, account *processor.Account, a *billin
 }
 
 // receipt reads what an attempt has become.
-func (c *Cashier) receipt(ctx context.Context, s *Session, a *billing.Attempt, replayed bool) (*Receipt, error) {
+func (s *Session) receipt(ctx context.Context, a *billing.Attempt, replayed bool) (*Receipt, error) {
 	r := &Receipt{Attempt: a, Replayed: replayed}
 	err := s.Books.View(ctx, func(v *store.View) (err error) {
 		r.Activity, err = v.Activity(ctx, a.ActivityID)

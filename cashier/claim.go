@@ -59,7 +59,7 @@ func (c *Cashier) Bill(ctx context.Context, m *billing.Merchant, at, until time.
 		for _, id := range owners(subs) {
 			b.balance(id)
 		}
-		if batch.Orders, err = c.claim(ctx, b, account, owners(subs)); err != nil {
+		if batch.Orders, err = b.claim(ctx, account, owners(subs), c.Now().Add(c.Lease)); err != nil {
 			return err
 		}
 		return b.flush(ctx)
@@ -131,7 +131,7 @@ func (c *Cashier) Collect(ctx context.Context, m *billing.Merchant, at time.Time
 		for _, id := range ids {
 			b.balance(id)
 		}
-		if batch.Orders, err = c.claim(ctx, b, account, ids); err != nil {
+		if batch.Orders, err = b.claim(ctx, account, ids, c.Now().Add(c.Lease)); err != nil {
 			return err
 		}
 		batch.Events = len(found)
@@ -153,7 +153,7 @@ type group struct {
 // subscription pays with another payment method (protocols/unipay.md 6.4). A
 // debt that cannot be claimed, because there is no payment method for it or the
 // customer or the method is inactive, waits until that changes.
-func (c *Cashier) claim(ctx context.Context, b *book, processor string, customers []billing.CustomerID) ([]Order, error) {
+func (b *book) claim(ctx context.Context, processor string, customers []billing.CustomerID, lease time.Time) ([]Order, error) {
 	methods, err := b.methodsOf(ctx, customers...)
 	if err != nil {
 		return nil, err
@@ -194,7 +194,7 @@ func (c *Cashier) claim(ctx context.Context, b *book, processor string, customer
 			}
 			continue
 		}
-		a, err := b.claimFor(covered, m, processor, c.Now().Add(c.Lease))
+		a, err := b.claimFor(covered, m, processor, lease)
 		if err != nil {
 			return nil, err
 		}
@@ -256,7 +256,7 @@ func (c *Cashier) Send(ctx context.Context, m *billing.Merchant, o Order, at tim
 	if err != nil {
 		return Answer{}, err
 	}
-	r := c.request(m, o.Attempt, at)
+	r := requestFor(m, o.Attempt, at)
 	if o.Attempt.Kind != billing.AskCharge {
 		return Answer{}, billing.Errorf(billing.Internal, "only charges are sent by a billing run")
 	}

@@ -39,7 +39,7 @@ func (c *Cashier) AddPaymentMethod(ctx context.Context, s *Session, customer Ref
 			return err
 		}
 		if r.Token != "" {
-			if r, err = c.fromToken(ctx, s, &tx.View, keys, r); err != nil {
+			if r, err = s.fromToken(ctx, &tx.View, keys, r); err != nil {
 				return err
 			}
 		} else if !s.Login.AllowRawData {
@@ -75,7 +75,7 @@ func (c *Cashier) AddPaymentMethod(ctx context.Context, s *Session, customer Ref
 }
 
 // fromToken fills a request from the payment method that its token stands for.
-func (c *Cashier) fromToken(ctx context.Context, s *Session, v *store.View, keys *vault.Keys, r MethodRequest) (MethodRequest, error) {
+func (s *Session) fromToken(ctx context.Context, v *store.View, keys *vault.Keys, r MethodRequest) (MethodRequest, error) {
 	m, err := v.PaymentMethodByToken(ctx, r.Token)
 	if err != nil {
 		return r, err

@@ -147,7 +147,7 @@ func (s *Session) PaymentMethod(ctx context.Context, v *store.View, c *billing.C
 		}
 		return m, err
 	}
-	return within(ctx, s, v, c, store.PaymentMethodNoun, r, load)
+	return named(ctx, v, store.PaymentMethodNoun, s.scope(store.PaymentMethodNoun, c.AccountID, c.ID), r, load)
 }
 
 // Subscription finds a subscription of a customer.
@@ -159,7 +159,7 @@ func (s *Session) Subscription(ctx context.Context, v *store.View, c *billing.Cu
 		}
 		return sub, err
 	}
-	return within(ctx, s, v, c, store.SubscriptionNoun, r, load)
+	return named(ctx, v, store.SubscriptionNoun, s.scope(store.SubscriptionNoun, c.AccountID, c.ID), r, load)
 }
 
 // Activity finds an activity of a customer's account.
@@ -171,13 +171,12 @@ func (s *Session) Activity(ctx context.Context, v *store.View, c *billing.Custom
 		}
 		return a, err
 	}
-	return within(ctx, s, v, c, store.ActivityNoun, r, load)
+	return named(ctx, v, store.ActivityNoun, s.scope(store.ActivityNoun, c.AccountID, c.ID), r, load)
 }
 
-// within resolves a reference among the objects that a customer holds.
-func within[T any](ctx context.Context, s *Session, v *store.View, c *billing.Customer, n store.Noun, r Ref,
-	load func(int64) (T, error)) (object T, err error) {
-	id, err := resolve(ctx, v, n, []int64{s.scope(n, c.AccountID, c.ID)}, r, func(id int64) (bool, error) {
+// named loads the object that a reference means within one scope.
+func named[T any](ctx context.Context, v *store.View, n store.Noun, scope int64, r Ref, load func(int64) (T, error)) (object T, err error) {
+	id, err := resolve(ctx, v, n, []int64{scope}, r, func(id int64) (bool, error) {
 		_, err := load(id)
 		return found(err)
 	})

@@ -156,7 +156,7 @@ func (c *Cashier) undo(ctx context.Context, s *Session, pay *billing.Activity, k
 		return nil, false, err
 	}
 	ctx = context.WithoutCancel(ctx)
-	request := c.request(s.Merchant, attempt, s.Now)
+	request := requestFor(s.Merchant, attempt, s.Now)
 	request.Original, request.OriginalID = parent.Reference, parent.ProcessorID
 	outcome := c.ask(ctx, account, attempt, request)
 	if _, err := c.Settle(ctx, s.Merchant, s.Merchant.Now(c.Now()), []Answer{{attempt, outcome}}); err != nil {
@@ -170,7 +170,7 @@ func (c *Cashier) undo(ctx context.Context, s *Session, pay *billing.Activity, k
 			"the processor has not said yet whether the payment is taken back; it is being asked and must not be reversed again")
 	case billing.Sending, billing.AttemptPending, billing.AttemptApproved:
 	}
-	receipt, err := c.receipt(ctx, s, attempt, false)
+	receipt, err := s.receipt(ctx, attempt, false)
 	if err != nil {
 		return nil, false, err
 	}

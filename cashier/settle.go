@@ -50,7 +50,7 @@ func (c *Cashier) Settle(ctx context.Context, m *billing.Merchant, at time.Time,
 			if a == nil || a.Final() {
 				continue
 			}
-			if err := c.apply(ctx, b, a, answer.Outcome); err != nil {
+			if err := b.apply(ctx, a, answer.Outcome, c.Now()); err != nil {
 				return err
 			}
 			b.answered = append(b.answered, a)
@@ -85,8 +85,9 @@ func payers(attempts map[billing.AttemptID]*billing.Attempt) []billing.CustomerI
 	return ids
 }
 
-// apply takes an outcome into the books.
-func (c *Cashier) apply(ctx context.Context, b *book, a *billing.Attempt, o billing.Outcome) error {
+// apply takes an outcome into the books. wall is the world's time, by which an
+// unknown outcome is asked about again.
+func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome, wall time.Time) error {
 	a.Response, a.Message, a.ApprovalCode = o.Response, o.Message, o.ApprovalCode
 	if o.ProcessorID != "" {
 		a.ProcessorID = o.ProcessorID
@@ -99,7 +100,7 @@ func (c *Cashier) apply(ctx context.Context, b *book, a *billing.Attempt, o bill
 	switch o.State {
 	case billing.AttemptUnknown:
 		a.Checks++
-		a.LeaseUntil = c.Now().Add(c.pause(a.Checks))
+		a.LeaseUntil = wall.Add(pause(a.Checks))
 		b.unknown(a)
 		return nil
 	case billing.AttemptPending:
@@ -139,12 +140,12 @@ func (c *Cashier) apply(ctx context.Context, b *book, a *billing.Attempt, o bill
 
 // pause is how long to wait before the processor is asked again about an
 // outcome that it did not tell: a minute, doubling up to six hours.
-func (c *Cashier) pause(checks int) time.Duration {
+func pause(checks int) time.Duration {
 	return min(time.Minute<<min(checks-1, 10), 6*time.Hour)
 }
 
-// activity is the activity that an attempt becomes, before its state is known.
-func (b *book) activity(a *billing.Attempt, kind billing.ActivityKind, state billing.ActivityState) *billing.Activity {
+// activityOf is the activity that an attempt becomes, before its state is known.
+func activityOf(a *billing.Attempt, kind billing.ActivityKind, state billing.ActivityState) *billing.Activity {
 	due, _ := billing.ParseDate(a.Details.Due) // "" is today, which post fills in
 	return &billing.Activity{
 		ID: a.ActivityID, AccountID: a.AccountID, CustomerID: a.CustomerID, Code: a.Details.Code, Kind: kind, Instrument: a.Instrument,
@@ -178,7 +179,7 @@ func (b *book) claimed(a *billing.Attempt) []*billing.Activity {
 // stay claimed, so nothing else is charged for them.
 func (b *book) unknown(a *billing.Attempt) {
 	if a.Kind == billing.AskCharge && b.known[a.ActivityID] == nil {
-		b.post(b.activity(a, chargeKind(a), billing.Unknown), nil, a.Processor)
+		b.post(activityOf(a, chargeKind(a), billing.Unknown), nil, a.Processor)
 		b.event(billing.PaymentUnknown, a.CustomerID, int64(a.ActivityID))
 	}
 }
@@ -192,7 +193,7 @@ func (b *book) approve(a *billing.Attempt, o billing.Outcome, state billing.Acti
 	}
 	pay := b.known[a.ActivityID]
 	if pay == nil {
-		pay = b.activity(a, chargeKind(a), state)
+		pay = activityOf(a, chargeKind(a), state)
 		pay.Amount = amount
 		pay.Tax = billing.Minor(min(a.Tax.Minor(), amount.Minor()), amount.Currency())
 		b.post(pay, nil, a.Processor)
@@ -235,17 +236,13 @@ func (b *book) settled(a *billing.Attempt) {
 	claim := b.known[a.ActivityID]
 	claim.State = billing.Posted
 	b.touch(claim)
-	b.later(claim, billing.SettlementPostings(b.dated(claim), a.Processor))
-	b.event(billing.PaymentApproved, a.CustomerID, int64(claim.ID))
-	b.settledNow = append(b.settledNow, claim.ID)
-}
-
-// later adds entries to an activity that has some already.
-func (b *book) later(a *billing.Activity, entries []billing.Entry) {
+	entries := billing.SettlementPostings(b.dated(claim), a.Processor)
 	for i := range entries {
 		entries[i].Seq += laterSeq
 	}
 	b.entries = append(b.entries, entries...)
+	b.event(billing.PaymentApproved, a.CustomerID, int64(claim.ID))
+	b.settledNow = append(b.settledNow, claim.ID)
 }
 
 // laterSeq is where the entries of an activity's second stage are numbered from.
@@ -261,7 +258,7 @@ func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.Atte
 	}
 	debts := b.claimed(a)
 	pay := b.known[a.ActivityID]
-	no := b.activity(a, billing.Decline, billing.Declined)
+	no := activityOf(a, billing.Decline, billing.Declined)
 	no.ID, no.Code, no.Note, no.InvoiceList, no.Creator = 0, "", a.Response.Text(), "", billing.System
 	switch {
 	case was == billing.AttemptPending || was == billing.AttemptApproved:
@@ -276,7 +273,7 @@ func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.Atte
 			}
 		}
 	case pay == nil:
-		pay = b.post(b.activity(a, chargeKind(a), billing.Declined), nil, a.Processor)
+		pay = b.post(activityOf(a, chargeKind(a), billing.Declined), nil, a.Processor)
 		b.post(no, pay, a.Processor)
 	default:
 		b.post(no, pay, a.Processor)
@@ -327,7 +324,7 @@ func (b *book) markStale(ctx context.Context, a *billing.Attempt) error {
 
 // approveCredit posts money that was paid to the customer.
 func (b *book) approveCredit(a *billing.Attempt) {
-	b.post(b.activity(a, billing.Refund, billing.Posted), nil, a.Processor)
+	b.post(activityOf(a, billing.Refund, billing.Posted), nil, a.Processor)
 	b.event(billing.PaymentReversed, a.CustomerID, int64(a.ActivityID))
 }
 

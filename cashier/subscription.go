@@ -245,10 +245,17 @@ func (c *Cashier) Cancel(ctx context.Context, s *Session, customer, r Ref, on bi
 	})
 }
 
+// FreezeRequest asks to skip billings.
+type FreezeRequest struct {
+	From   billing.Date // a billing date to come
+	Length int          // how many billings
+	Note   string
+}
+
 // Freeze skips a number of billings from a billing date to come.
-func (c *Cashier) Freeze(ctx context.Context, s *Session, customer, r Ref, on billing.Date, length int, note string) (*billing.Subscription, error) {
+func (c *Cashier) Freeze(ctx context.Context, s *Session, customer, r Ref, f FreezeRequest) (*billing.Subscription, error) {
 	return c.changeSubscription(ctx, s, customer, r, func(_ *store.Tx, b *book, sub *billing.Subscription, a []billing.Adjustment) ([]billing.Adjustment, error) {
-		a, err := sub.FreezeFrom(on, s.Today(), length, a, note)
+		a, err := sub.FreezeFrom(f.From, s.Today(), f.Length, a, f.Note)
 		if err == nil {
 			b.fee(billing.ServiceFee, s.Merchant.Settings.Fees.Freeze, b.customers[sub.CustomerID], sub.ID, "freeze fee")
 		}
