@@ -112,6 +112,7 @@ type Outcome struct {
 	ProcessorID  string
 	Amount       Money     // what was approved, which may be less than asked; zero means all
 	SettlesAt    time.Time // when a pending claim is expected to be settled or returned, by the merchant's clock
+	NotDone      bool      // of a decline: the processor surely did nothing and judged nothing, as when it was out of reach
 }
 
 // NoticeKind is news of a charge that was thought finished.

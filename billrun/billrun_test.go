@@ -327,6 +327,32 @@ func TestUnknownIsNotChargedAgain(t *testing.T) {
 	})
 }
 
+// TestBankOutOfReach has the bank's line down on billing day: that is no
+// decline, no try of the schedule is used up, and the claim goes out when the
+// line is back.
+func TestBankOutOfReach(t *testing.T) {
+	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
+		plan := s.Plan("standard_monthly", billing.Monthly, 1999)
+		customer := s.Customer("customer1")
+		s.Subscribe(customer, plan, s.Card(customer, "card1", visa), "2020-01-01")
+		s.Line.Down.Store(true)
+		s.MoveTo("2020-01-01")
+		want := "2020-01-01 invoice 19.99 open 19.99 posted due 2020-01-01\n"
+		if diff := cmp.Diff(want, s.Books(customer)); diff != "" {
+			t.Errorf("while the line is down (-want +got):\n%s", diff)
+		}
+		s.Line.Down.Store(false)
+		s.MoveTo("2020-01-02")
+		want = `2020-01-01 invoice 19.99 open 0.00 posted due 2020-01-01
+2020-01-01 claim 19.99 open 0.00 posted due 2020-01-01
+`
+		if diff := cmp.Diff(want, s.Books(customer)); diff != "" {
+			t.Errorf("books (-want +got):\n%s", diff)
+		}
+		s.Balanced()
+	})
+}
+
 // anotherAddress is an empty database on the engine of a shop.
 func anotherAddress(t *testing.T, s *cashiertest.Shop) string {
 	t.Helper()

@@ -311,8 +311,8 @@ func TestUnknownCharge(t *testing.T) {
 	})
 }
 
-// TestNeverSent has the line refuse before anything is sent: that is known not
-// to have happened, so the answer is a decline and nothing is in doubt.
+// TestNeverSent has the line cut before the bank has seen anything: once the
+// bank has said so several times, the charge is declined as never sent.
 func TestNeverSent(t *testing.T) {
 	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
 		ctx := context.Background()
@@ -327,8 +327,10 @@ func TestNeverSent(t *testing.T) {
 		if err := s.Bank.SetFaults(ctx, "demo"); err != nil {
 			t.Fatal(err)
 		}
-		s.Wall.Forward(time.Hour)
-		s.MoveTo("2019-12-31")
+		for range 4 {
+			s.Wall.Forward(time.Hour)
+			s.MoveTo("2019-12-31")
+		}
 		wantBooks(t, s, customer, `2019-12-31 payment 19.99 open 0.00 declined due 2019-12-31
 2019-12-31 decline 19.99 open 0.00 declined due 2019-12-31
 `)

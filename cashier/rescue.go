@@ -29,10 +29,12 @@ func (c *Cashier) Pending(ctx context.Context, m *billing.Merchant, at time.Time
 }
 
 // Rescue asks the processor by our reference what became of an attempt. What
-// the processor knows is the answer. What it has never seen did not happen: a
-// claim is sent again under the same reference, so that even a first sending
-// that arrives late cannot double it; a charge whose number came with the
-// request is over, declined as never sent, because the number is not kept.
+// the processor knows is the answer. What it has not seen is sent again under
+// the same reference, so that even a first sending that arrives late cannot
+// double it. A charge whose number came with the request cannot be, because the
+// number is not kept; it is asked about a few times more, lest it is still on
+// its way, and is then declined as never sent: nobody waits for it any more, and
+// who did may have paid otherwise.
 func (c *Cashier) Rescue(ctx context.Context, m *billing.Merchant, o Order, at time.Time) (Answer, error) {
 	a := o.Attempt
 	account, err := c.Processor(m)
@@ -48,10 +50,17 @@ func (c *Cashier) Rescue(ctx context.Context, m *billing.Merchant, o Order, at t
 		return Answer{a, outcome}, nil
 	case a.Kind == billing.AskCharge && a.PaymentMethodID != 0 && a.State != billing.AttemptPending:
 		return c.resend(ctx, m, a, at)
+	case a.Checks < patience:
+		return Answer{a, billing.Outcome{State: billing.AttemptUnknown, Message: "the processor has not seen the request yet"}}, nil
 	}
 	return Answer{a, billing.Outcome{State: billing.AttemptDeclined, Response: billing.IssuerUnavailable,
 		Message: "the request never reached the processor; nothing was moved"}}, nil
 }
+
+// patience is how often a processor must say that it has not seen a request
+// before it counts as never sent. With the pauses between, that is minutes after
+// the last moment at which the request can have left.
+const patience = 3
 
 // keepState is the state of an attempt about which nothing new was learnt.
 func keepState(a *billing.Attempt) billing.AttemptState {

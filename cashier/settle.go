@@ -88,6 +88,13 @@ func payers(attempts map[billing.AttemptID]*billing.Attempt) []billing.CustomerI
 // apply takes an outcome into the books. wall is the world's time, by which an
 // unknown outcome is asked about again.
 func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome, wall time.Time) error {
+	if o.NotDone && a.Claim {
+		if b.known[a.ActivityID] == nil {
+			b.postpone(a, o)
+			return nil
+		}
+		o.State = billing.AttemptUnknown // of a first sending nobody knows
+	}
 	a.Response, a.Message, a.ApprovalCode = o.Response, o.Message, o.ApprovalCode
 	if o.ProcessorID != "" {
 		a.ProcessorID = o.ProcessorID
@@ -137,6 +144,24 @@ func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome,
 	}
 	panic("cashier: an outcome in state " + string(o.State))
 }
+
+// postpone releases the debts of a claim that the processor surely did not look
+// at: it was out of reach, say. That is no decline, so it counts as no try, and
+// the debts are claimed again an hour later.
+func (b *book) postpone(a *billing.Attempt, o billing.Outcome) {
+	a.State, a.Response, a.Message = billing.AttemptDeclined, o.Response, o.Message
+	a.AnsweredAt, a.CheckAt, a.LeaseUntil = b.at, time.Time{}, time.Time{}
+	for _, d := range b.claimed(a) {
+		d.ClaimedBy = 0
+		if d.Period >= 0 {
+			d.CollectAt = b.at.Add(postponement)
+		}
+		b.touch(d)
+	}
+}
+
+// postponement is how long a claim waits for a processor that is out of reach.
+const postponement = time.Hour
 
 // pause is how long to wait before the processor is asked again about an
 // outcome that it did not tell: a minute, doubling up to six hours.

@@ -130,9 +130,9 @@ func TestDoJudges(t *testing.T) {
 		{"late", billing.Outcome{}, fmt.Errorf("post: %w", context.DeadlineExceeded), unknown("the processor did not answer in time")},
 		{"conflict", billing.Outcome{}, fmt.Errorf("409: %w", ErrConflict), unknown("the processor knows this reference from another act")},
 		{"not sent", billing.Outcome{}, fmt.Errorf("dial: %w", ErrNotSent),
-			declined("91", "the processor could not be reached; nothing was sent")},
+			notDone("91", "the processor could not be reached; nothing was sent")},
 		{"refused", billing.Outcome{}, fmt.Errorf("401: %w", ErrRefused),
-			declined("96", "the processor refused the request; nothing was done")},
+			notDone("96", "the processor refused the request; nothing was done")},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -20,9 +20,9 @@ func judge(r *Request, answer billing.Outcome, err error) (out billing.Outcome, 
 			// look-up must say what.
 			return unknown("the processor knows this reference from another act"), trouble
 		case errors.Is(err, ErrNotSent):
-			return declined(billing.IssuerUnavailable, "the processor could not be reached; nothing was sent"), trouble
+			return notDone(billing.IssuerUnavailable, "the processor could not be reached; nothing was sent"), trouble
 		case errors.Is(err, ErrRefused):
-			return declined(billing.SystemMalfunction, "the processor refused the request; nothing was done"), trouble
+			return notDone(billing.SystemMalfunction, "the processor refused the request; nothing was done"), trouble
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 			return unknown("the processor did not answer in time"), trouble
 		}
@@ -33,6 +33,13 @@ func judge(r *Request, answer billing.Outcome, err error) (out billing.Outcome, 
 		return unknown("the processor's answer contradicts itself or the request"), trouble
 	}
 	return out, ""
+}
+
+// notDone is a decline that says nothing of the payer.
+func notDone(code billing.ResponseCode, message string) billing.Outcome {
+	out := declined(code, message)
+	out.NotDone = true
+	return out
 }
 
 // settle cleans an outcome and checks that it makes sense; contradiction says

@@ -5,10 +5,14 @@ package cashiertest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	_ "time/tzdata" // the tests' zones do not depend on the machine
@@ -33,6 +37,7 @@ type Shop struct {
 	Cashier  *cashier.Cashier
 	Runner   *billrun.Runner
 	Wall     *Wall
+	Line     *Line // to the bank
 	Merchant *billing.Merchant
 	Account  *billing.Account
 	Address  string // of the books
@@ -56,6 +61,20 @@ func (w *Wall) Forward(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.at = w.at.Add(d)
+}
+
+// Line is the line to the bank. While it is down nothing can be sent.
+type Line struct {
+	Down atomic.Bool
+	http.RoundTripper
+}
+
+// RoundTrip carries a request to the bank, or cannot dial.
+func (l *Line) RoundTrip(r *http.Request) (*http.Response, error) {
+	if l.Down.Load() {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+	}
+	return l.RoundTripper.RoundTrip(r)
 }
 
 // Run runs body on an empty shop on each engine, in parallel.
@@ -84,7 +103,8 @@ func Open(t testing.TB, address string) *Shop {
 	t.Cleanup(func() { s.check(bankDB.Close()) })
 	s.Bank, err = sandbox.New(ctx, bankDB, sandbox.Options{})
 	s.check(err)
-	driver, err := sandbox.NewDriver("http://bank", sandbox.Embedded(s.Bank))
+	s.Line = &Line{RoundTripper: sandbox.Embedded(s.Bank)}
+	driver, err := sandbox.NewDriver("http://bank", s.Line)
 	s.check(err)
 	account, err := processor.New(driver, processor.Options{Timeout: 5 * time.Second})
 	s.check(err)

@@ -1,0 +1,177 @@
+package cashier
+
+import (
+	"context"
+	"time"
+
+	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/store"
+)
+
+// Notices takes in what a processor tells of charges that were thought
+// finished, once a day by the merchant's clock: chargebacks, late returns,
+// changed bank accounts. It returns how many it took in.
+func (c *Cashier) Notices(ctx context.Context, m *billing.Merchant, at time.Time) (int, error) {
+	account, err := c.Processor(m)
+	if err != nil {
+		return 0, err
+	}
+	next := m.Start(m.Today(at).AddDays(1))
+	notices, err := account.Notices(ctx, m.Code, m.NoticesCursor, at)
+	if err != nil { // no reason to keep anything else waiting
+		c.Log.WarnContext(ctx, "the processor gives no notices; it is asked again in an hour", "merchant", m.Code, "error", err)
+		next = at.Add(postponement)
+	}
+	if len(notices) == 0 {
+		return 0, c.Store.Update(ctx, m.ID, func(tx *store.Tx) error {
+			_, err := tx.UpdateNotices(ctx, m.NoticesCursor, m.NoticesCursor, next)
+			return err
+		})
+	}
+	for i, n := range notices {
+		when := at // more may be waiting
+		if i == len(notices)-1 {
+			when = next
+		}
+		if err := c.notice(ctx, m, at, n, when); err != nil {
+			return i, err
+		}
+	}
+	return len(notices), nil
+}
+
+// notice takes one notice into the books and moves the cursor past it, in one
+// transaction: it is taken in once.
+func (c *Cashier) notice(ctx context.Context, m *billing.Merchant, at time.Time, n billing.Notice, next time.Time) error {
+	err := c.Store.Update(ctx, m.ID, func(tx *store.Tx) error {
+		moved, err := tx.UpdateNotices(ctx, m.NoticesCursor, n.Seq, next)
+		if err != nil || !moved {
+			return err // another worker was first
+		}
+		named, err := tx.AttemptByReference(ctx, n.Reference)
+		if billing.KindOf(err) == billing.NotFound {
+			c.Log.ErrorContext(ctx, "processor gave notice of a charge that is not ours", "merchant", m.Code, "reference", n.Reference, "kind", string(n.Kind))
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		locked, err := tx.LockAttempts(ctx, []billing.AttemptID{named.ID})
+		if err != nil {
+			return err
+		}
+		b, err := openBook(ctx, tx, m, at, []billing.CustomerID{named.CustomerID})
+		if err != nil {
+			return err
+		}
+		if err := b.load(ctx, append(named.Details.Targets, named.ActivityID)...); err != nil {
+			return err
+		}
+		if err := c.take(ctx, b, locked[named.ID], n); err != nil {
+			return err
+		}
+		b.balance(named.CustomerID)
+		return b.flush(ctx)
+	})
+	if err == nil {
+		m.NoticesCursor = n.Seq
+	}
+	return err
+}
+
+func (c *Cashier) take(ctx context.Context, b *book, a *billing.Attempt, n billing.Notice) error {
+	pay := b.known[a.ActivityID]
+	if pay == nil {
+		return billing.Errorf(billing.Internal, "a notice came of an attempt that has no outcome yet")
+	}
+	switch n.Kind {
+	case billing.NoticeChange:
+		return c.changeMethod(ctx, b, a, n)
+	case billing.NoticeReturn:
+		if pay.AdjustedBy != 0 {
+			return nil
+		}
+		was := a.State
+		a.State, a.Response, a.CheckAt, a.LeaseUntil = billing.AttemptDeclined, n.Response, time.Time{}, time.Time{}
+		b.answered = append(b.answered, a)
+		return b.decline(ctx, a, was)
+	case billing.NoticeChargeback:
+		return b.chargeback(ctx, a, pay, n)
+	case billing.NoticeChargebackReversed:
+		return b.chargebackReversed(ctx, a, pay, n)
+	}
+	return billing.Errorf(billing.Internal, "a notice of an unknown kind came")
+}
+
+// chargeback takes a payment back because the cardholder's bank did. The debt
+// is open again, but is not claimed by itself: the customer disputes it. A
+// payment that was refunded already is paid out twice, which the customer owes.
+func (b *book) chargeback(ctx context.Context, a *billing.Attempt, pay *billing.Activity, n billing.Notice) error {
+	by := &billing.Activity{AttemptID: a.ID, Note: n.Response.Text()}
+	if n.Amount.Sign() > 0 && n.Amount.Minor() < pay.Amount.Minor() {
+		by.Amount = n.Amount
+	}
+	if pay.AdjustedBy == 0 {
+		if _, err := b.reverse(ctx, pay, billing.Chargeback, by, a.Processor); err != nil {
+			return err
+		}
+	} else {
+		by.AccountID, by.CustomerID, by.Kind, by.Instrument = pay.AccountID, pay.CustomerID, billing.Chargeback, pay.Instrument
+		by.Masked, by.SubscriptionID, by.Period = pay.Masked, pay.SubscriptionID, -1
+		if by.Amount.IsZero() {
+			by.Amount = pay.Amount
+		}
+		b.post(by, nil, a.Processor)
+	}
+	b.fee(billing.ServiceFee, b.merchant.Settings.Fees.Chargeback, b.customers[pay.CustomerID], pay.SubscriptionID, "chargeback fee")
+	b.event(billing.PaymentChargedBack, pay.CustomerID, int64(pay.ID))
+	return nil
+}
+
+// chargebackReversed gives a payment back that a chargeback had taken, unless
+// the merchant has done so by hand.
+func (b *book) chargebackReversed(ctx context.Context, a *billing.Attempt, pay *billing.Activity, n billing.Notice) error {
+	if err := b.load(ctx, pay.AdjustedBy); err != nil {
+		return err
+	}
+	back := b.known[pay.AdjustedBy]
+	if back == nil || back.Kind != billing.Chargeback || back.AdjustedBy != 0 {
+		return nil
+	}
+	by := &billing.Activity{AttemptID: a.ID, Note: n.Response.Text()}
+	_, err := b.reverse(ctx, back, billing.ChargebackReversal, by, a.Processor)
+	return err
+}
+
+// changeMethod takes a NACHA notification of change into the stored bank
+// account (protocols/unipay.md 6.5).
+func (c *Cashier) changeMethod(ctx context.Context, b *book, a *billing.Attempt, n billing.Notice) error {
+	if a.PaymentMethodID == 0 {
+		return nil
+	}
+	m, err := b.tx.PaymentMethod(ctx, a.PaymentMethodID)
+	if err != nil {
+		return err
+	}
+	keys, err := c.keys(b.merchant)
+	if err != nil {
+		return err
+	}
+	number := n.Number.Reveal()
+	if number == "" {
+		plain, err := keys.Open(m.Sealed, sealedFor(m.ID))
+		if err != nil {
+			return err
+		}
+		number = string(plain)
+	}
+	if n.Routing != "" {
+		m.Routing = n.Routing
+	}
+	if m.Sealed, err = keys.Seal([]byte(number), sealedFor(m.ID)); err != nil {
+		return err
+	}
+	m.Masked, m.Fingerprint, m.UpdatedAt = billing.Mask(number), fingerprint(keys, m.Instrument, number, m.Routing), b.at
+	b.event(billing.PaymentMethodChanged, m.CustomerID, int64(m.ID))
+	return b.tx.UpdatePaymentMethod(ctx, m)
+}
