@@ -224,7 +224,7 @@ func (b *book) approve(a *billing.Attempt, o billing.Outcome, state billing.Acti
 		b.post(pay, nil, a.Processor)
 	} else { // it stood there as unknown
 		pay.State, pay.Amount, pay.Open = state, amount, amount
-		b.entries = append(b.entries, billing.Postings(b.dated(pay), nil, a.Processor)...)
+		b.entries = append(b.entries, billing.Postings(dated(pay, b.at), nil, a.Processor)...)
 		b.touch(pay)
 	}
 	retried := false
@@ -250,9 +250,9 @@ func (b *book) approve(a *billing.Attempt, o billing.Outcome, state billing.Acti
 
 // dated is a copy of an activity that bears the time of what is written about
 // it now.
-func (b *book) dated(a *billing.Activity) *billing.Activity {
+func dated(a *billing.Activity, at time.Time) *billing.Activity {
 	now := *a
-	now.CreatedAt = b.at
+	now.CreatedAt = at
 	return &now
 }
 
@@ -261,7 +261,7 @@ func (b *book) settled(a *billing.Attempt) {
 	claim := b.known[a.ActivityID]
 	claim.State = billing.Posted
 	b.touch(claim)
-	entries := billing.SettlementPostings(b.dated(claim), a.Processor)
+	entries := billing.SettlementPostings(dated(claim, b.at), a.Processor)
 	for i := range entries {
 		entries[i].Seq += laterSeq
 	}
