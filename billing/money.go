@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// ErrOverflow is returned by arithmetic whose result does not fit 63 bits of
-// minor units. No legitimate amount comes near it.
+// ErrOverflow is returned by arithmetic whose result lies beyond
+// ±9,223,372,036,854,775,807 minor units. No legitimate amount comes near it.
 var ErrOverflow = errors.New("billing: amount out of range")
 
 // ErrCurrencyMismatch is returned when amounts of two currencies meet.
@@ -54,7 +54,7 @@ func (m Money) Add(n Money) (Money, error) {
 		return Money{}, err
 	}
 	sum := m.minor + n.minor
-	if (sum > m.minor) != (n.minor > 0) && n.minor != 0 {
+	if (sum > m.minor) != (n.minor > 0) && n.minor != 0 || sum == math.MinInt64 {
 		return Money{}, ErrOverflow
 	}
 	return Money{sum, c}, nil
@@ -68,9 +68,15 @@ func (m Money) Sub(n Money) (Money, error) {
 	return m.Add(Money{-n.minor, n.currency})
 }
 
-// Neg returns -m. The one amount without an opposite, the smallest int64, is
-// refused wherever Money comes in, so Neg has no error.
-func (m Money) Neg() Money { return Money{-m.minor, m.currency} }
+// Neg returns -m. The one amount without an opposite, the smallest int64, comes
+// out of no arithmetic and no parser here and lies far beyond MaxAmount; Neg
+// panics on it, because books in which it passed would not balance.
+func (m Money) Neg() Money {
+	if m.minor == math.MinInt64 {
+		panic("billing: amount without an opposite")
+	}
+	return Money{-m.minor, m.currency}
+}
 
 // Cmp orders two amounts of one currency: -1, 0 or +1.
 func (m Money) Cmp(n Money) (int, error) {
@@ -100,6 +106,9 @@ func (m Money) MulDiv(num, den int64) (Money, error) {
 		return Money{}, ErrOverflow
 	}
 	q, r := bits.Div64(hi, lo, d)
+	if q > math.MaxInt64 { // before rounding, which would wrap the greatest quotient to 0
+		return Money{}, ErrOverflow
+	}
 	if r >= d-r {
 		q++
 	}
