@@ -60,29 +60,34 @@ func (d Date) AddMonths(n int) Date {
 }
 
 // DaysSince returns the number of days from e to d, negative if d is earlier.
-func (d Date) DaysSince(e Date) int { return int(d.utc().Sub(e.utc()) / (24 * time.Hour)) }
+func (d Date) DaysSince(e Date) int {
+	// By seconds, because a time.Duration ends after 292 years.
+	return int((d.utc().Unix() - e.utc().Unix()) / (24 * 60 * 60))
+}
 
-// Start is the first instant of the day in a zone. Where the clocks skip
-// midnight it is the first instant that has this date; where midnight comes
-// twice it is the first of the two.
+// Start is the first instant at which the calendar of a zone shows this date or
+// a later one. Where the clocks skip midnight it is the first instant that has
+// this date; where midnight comes twice it is the first of the two; a day that
+// the zone left out, as Samoa did 30 December 2011, starts with the day after
+// it. So a later date never starts earlier.
 func (d Date) Start(zone *time.Location) time.Time {
-	t := time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, zone)
-	// time.Date answers a skipped midnight with an instant of the day before or
-	// after, and a doubled one with either of the two; both lie within a few
-	// hours, so the start of the day is the first change of date around it.
-	if DateOf(t) == d && DateOf(t.Add(-time.Second)).Before(d) {
-		return t
-	}
-	before, within := t.Add(-6*time.Hour), t.Add(6*time.Hour)
-	for within.Sub(before) > time.Second {
-		half := before.Add(within.Sub(before) / 2).Truncate(time.Second)
-		if DateOf(half).Before(d) {
-			before = half
-		} else {
-			within = half
+	// time.Date is of no help with a midnight that does not exist or comes
+	// twice, so the zone's own changes are followed. At a whole day before the
+	// start by UTC the date has begun nowhere; from there the wall clock runs
+	// evenly as far as the next change of the offset.
+	at := d.utc().AddDate(0, 0, -1).In(zone)
+	for {
+		_, offset := at.Zone()
+		begin := d.utc().Add(-time.Duration(offset) * time.Second).In(zone)
+		if begin.Before(at) {
+			begin = at // the change has carried the wall clock into the date or past it
 		}
+		_, end := at.ZoneBounds()
+		if end.IsZero() || begin.Before(end) {
+			return begin
+		}
+		at = end
 	}
-	return within
 }
 
 // String shows the date as "2006-01-02", and no date as "".
