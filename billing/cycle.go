@@ -14,7 +14,7 @@ const (
 	Yearly     Cycle = "yearly"
 )
 
-// ParseCycle reads the name of a cycle as String writes it.
+// ParseCycle reads the name of a cycle, such as "half-yearly".
 func ParseCycle(s string) (Cycle, error) {
 	if c := Cycle(s); c.valid() {
 		return c, nil
@@ -24,7 +24,8 @@ func ParseCycle(s string) (Cycle, error) {
 
 // Date is billing date k of a series that begins on first, k counting from 0.
 // It is computed from the first date, so that a month's end is kept: 31
-// January, 29 February, 31 March (protocols/unipay.md 6.3).
+// January, 29 February, 31 March (protocols/unipay.md 6.3). It panics on a cycle
+// that ParseCycle would refuse.
 func (c Cycle) Date(first Date, k int) Date {
 	switch c {
 	case Weekly:
