@@ -1,6 +1,9 @@
 package billing
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Term says whether a subscription ends by itself.
 type Term string
@@ -44,49 +47,15 @@ type Subscription struct {
 	FirstDate       Date // billing date 0
 	FirstInvoicing  Date // date of invoice 0 where invoices go out before their billing date, else zero
 	Status          SubscriptionStatus
-	Period          int  // index of the next billing date
-	Issued          int  // invoices made that count toward Length
-	LastDate        Date // of the last invoicing done, zero if none
-	NextDate        Date // of the next event, zero after the end
-	NextAt          time.Time
-	Adjusted        bool // an adjustment waits or is in force
+	Period          int       // index of the next billing date that is neither billed nor skipped
+	Issued          int       // invoices made that count toward Length
+	LastDate        Date      // of the last invoicing done, zero if none
+	NextDate        Date      // of the next event, zero if there is none: after the end, during a pause
+	NextAt          time.Time // the start of NextDate for the merchant, zero with it
+	Adjusted        bool      // an adjustment waits or is in force
 	Note            string
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
-}
-
-// AdjustmentKind is a change of a subscription's course.
-type AdjustmentKind string
-
-// The kinds of adjustment.
-const (
-	Freeze AdjustmentKind = "freeze"
-	Cancel AdjustmentKind = "cancel"
-	Pause  AdjustmentKind = "pause"
-)
-
-// AdjustmentState is how far an adjustment has come.
-type AdjustmentState string
-
-// The states of an adjustment.
-const (
-	Waiting AdjustmentState = "waiting"  // lies in the future
-	InForce AdjustmentState = "in-force" // holds now
-	Done    AdjustmentState = "done"
-)
-
-// Adjustment is a freeze, cancellation or pause of a subscription.
-type Adjustment struct {
-	MerchantID     MerchantID
-	ID             AdjustmentID
-	SubscriptionID SubscriptionID
-	Kind           AdjustmentKind
-	Effective      Date
-	End            Date // last day of a freeze or a finished pause, else zero
-	Length         int  // billings that a freeze skips, else 0
-	Note           string
-	State          AdjustmentState
-	CreatedAt      time.Time
 }
 
 // Ended reports whether the subscription will never bill again.
@@ -106,43 +75,18 @@ func (s *Subscription) InvoicingDate(k int) Date {
 	return s.Cycle.Date(s.FirstInvoicing, k)
 }
 
-// NextBilling is the next date on which an invoice falls due, seen past the
-// adjustments that are known; zero if there is none.
+// NextBilling is the billing date of the next invoice at the subscription's own
+// price, seen past the adjustments that are known; zero if there will be none
+// unless something changes, as while it is paused.
 func (s *Subscription) NextBilling(adjustments []Adjustment) Date {
-	if s.Ended() || s.Complete() {
-		return Date{}
-	}
-	k := s.Period
-	for i := range adjustments {
-		a := &adjustments[i]
-		if a.Kind == Freeze && a.State != Done {
-			if from, to := s.frozen(a); k >= from && k < to {
-				k = to
-			}
+	ahead := *s // goes the course that Advance will take
+	known := slices.Clone(adjustments)
+	for ahead.Schedule(known); !ahead.NextDate.IsZero(); {
+		if due := ahead.Advance(known); due != nil && !due.Frozen {
+			return due.Date
 		}
 	}
-	next := s.BillingDate(k)
-	for i := range adjustments {
-		if a := &adjustments[i]; a.Kind == Cancel && a.State == Waiting && !next.Before(a.Effective) {
-			return Date{}
-		}
-	}
-	return next
-}
-
-// PendingAdjustment is the kind of the first change that is still to come, ""
-// if there is none.
-func PendingAdjustment(adjustments []Adjustment) AdjustmentKind {
-	var first *Adjustment
-	for i := range adjustments {
-		if a := &adjustments[i]; a.State == Waiting && (first == nil || a.Effective.Before(first.Effective)) {
-			first = a
-		}
-	}
-	if first == nil {
-		return ""
-	}
-	return first.Kind
+	return Date{}
 }
 
 // Due is the invoice that a step of a subscription calls for.
@@ -152,70 +96,111 @@ type Due struct {
 	Frozen bool // in place of the plan's price the fee for a frozen billing is owed, if there is one
 }
 
-// Schedule sets the date of the next event: an invoicing date, or before it the
-// day on which a cancellation or pause takes effect. The end of the series has
-// no next event.
+// Schedule sets the date of the next event: an invoicing date, or the day on
+// which a cancellation or pause takes effect. Such a stop comes before every
+// billing dated on or after it, even where the invoice would have gone out
+// earlier. After the end there is no next event, and during a pause none but a
+// cancellation.
 func (s *Subscription) Schedule(adjustments []Adjustment) {
 	s.Adjusted = false
-	for i := range adjustments {
-		s.Adjusted = s.Adjusted || adjustments[i].State != Done
-	}
-	if s.Ended() || s.Complete() {
-		s.NextDate = Date{}
+	s.NextDate = Date{}
+	if s.Ended() {
 		return
 	}
-	s.NextDate = s.InvoicingDate(s.Period)
+	var stop Date
 	for i := range adjustments {
 		a := &adjustments[i]
-		if a.State == Waiting && a.Kind != Freeze && a.Effective.Before(s.NextDate) {
-			s.NextDate = a.Effective
+		s.Adjusted = s.Adjusted || a.State != Done
+		if a.State == Waiting && a.Kind != Freeze && (stop.IsZero() || a.Effective.Before(stop)) {
+			stop = a.Effective
 		}
+	}
+	bills := !s.Complete() && s.Status != Paused
+	if bills {
+		s.NextDate = s.InvoicingDate(s.Period)
+	}
+	if !stop.IsZero() && !(bills && stop.After(s.BillingDate(s.Period))) {
+		s.NextDate = stop
 	}
 }
 
 // Advance takes the subscription past its next event, changing it and the
 // adjustments that begin, hold or end, and returns the invoice to be made, if
-// any. A cancellation or pause that takes effect on a billing date comes before
-// that billing; frozen and paused billings do not count toward the term
-// (protocols/unipay.md 4.4, 6.7).
+// any; without a next event it does nothing. A day that brings both a stop and
+// a billing takes two steps, the stop first. Frozen and paused billings do not
+// count toward the term (protocols/unipay.md 4.4, 6.7).
+//
+// It looks at no clock: the events of a week come out the same whether it is
+// called on each day or seven times at the week's end.
 func (s *Subscription) Advance(adjustments []Adjustment) *Due {
 	defer s.Schedule(adjustments)
 	day := s.NextDate
-	for i := range adjustments {
-		a := &adjustments[i]
-		if a.State != Waiting || a.Effective.After(day) {
-			continue
-		}
-		switch a.Kind {
-		case Cancel:
-			s.end(Cancelled, adjustments)
-			return nil
-		case Pause:
-			a.State, s.Status = InForce, Paused
-		case Freeze:
-		}
-	}
-	if s.InvoicingDate(s.Period).After(day) {
-		return nil // the day brought a pause alone
+	if day.IsZero() || s.stop(day, adjustments) {
+		return nil
 	}
 	k := s.Period
 	s.Period++
 	due := &Due{Period: k, Date: s.BillingDate(k)}
-	if s.Status == Paused {
-		return nil
-	}
-	if s.advanceFreeze(k, adjustments) {
+	if s.passFreezes(k, adjustments) {
 		s.Status, due.Frozen = Frozen, true
 		return due
 	}
 	s.Status = Current
 	s.Issued++
 	s.LastDate = day
+	if s.Complete() {
+		for i := range adjustments {
+			if a := &adjustments[i]; a.Kind != Cancel {
+				a.State = Done // nothing is left for it to skip
+			}
+		}
+	}
 	return due
 }
 
-// advanceFreeze reports whether billing k is frozen, and moves the freezes on.
-func (s *Subscription) advanceFreeze(k int, adjustments []Adjustment) bool {
+// stop takes the cancellation or pause that takes effect on a day, and reports
+// whether there was one.
+func (s *Subscription) stop(day Date, adjustments []Adjustment) bool {
+	stopped := false
+	for i := range adjustments {
+		a := &adjustments[i]
+		if a.State != Waiting || a.Kind == Freeze || a.Effective.After(day) {
+			continue
+		}
+		stopped = true
+		switch {
+		case a.Kind == Cancel:
+			s.end(Cancelled, adjustments)
+			return true
+		case a.End.IsZero():
+			a.State, s.Status = InForce, Paused
+		default: // resumed before anybody came to begin it
+			a.State = Done
+			s.goOn(a.End, adjustments)
+		}
+	}
+	return stopped
+}
+
+// goOn ends a pause: billing goes on with the first billing date that is not
+// before a day.
+func (s *Subscription) goOn(day Date, adjustments []Adjustment) {
+	for s.BillingDate(s.Period).Before(day) {
+		s.Period++
+	}
+	switch {
+	case s.passFreezes(s.Period-1, adjustments):
+		s.Status = Frozen
+	case s.LastDate.IsZero():
+		s.Status = Unbilled
+	default:
+		s.Status = Current
+	}
+}
+
+// passFreezes moves the freezes on to billing k and reports whether one of them
+// skips it.
+func (s *Subscription) passFreezes(k int, adjustments []Adjustment) bool {
 	frozen := false
 	for i := range adjustments {
 		a := &adjustments[i]
@@ -250,113 +235,20 @@ func (s *Subscription) end(status SubscriptionStatus, adjustments []Adjustment) 
 }
 
 // Expire ends a fixed term whose last invoice is paid. The caller has seen that
-// no invoice of the subscription is open and no claim for one is pending.
-func (s *Subscription) Expire() { s.Status, s.NextDate = Expired, Date{} }
-
-// CancelOn ends the subscription at once if the date has come, else notes the
-// adjustment that will. It refuses a second cancellation.
-func (s *Subscription) CancelOn(on, today Date, adjustments []Adjustment, note string) ([]Adjustment, error) {
-	if s.Ended() {
-		return nil, Errorf(State, "the subscription is already %s", s.Status)
-	}
-	for i := range adjustments {
-		if a := &adjustments[i]; a.Kind == Cancel && a.State == Waiting {
-			return nil, Errorf(State, "a cancellation is already scheduled for %s", a.Effective)
-		}
-	}
-	a := Adjustment{Kind: Cancel, Effective: on, Note: note, State: Waiting}
-	adjustments = append(adjustments, a)
-	if !on.After(today) {
-		s.end(Cancelled, adjustments)
-	}
-	s.Schedule(adjustments)
-	return adjustments, nil
-}
-
-// FreezeFrom notes that length billings from a date on are skipped. The date
-// must lie in the future and be a billing date that has no invoice yet; freezes
-// do not overlap (protocols/unipay.md 4.4).
-func (s *Subscription) FreezeFrom(on, today Date, length int, adjustments []Adjustment, note string) ([]Adjustment, error) {
-	if s.Ended() || s.Complete() {
-		return nil, Errorf(State, "the subscription is %s and has no more billings", s.Status)
-	}
-	if length < 1 || length > MaxPeriods {
-		return nil, FieldError(Invalid, "length", "must be from 1 to %d", MaxPeriods)
-	}
-	if !on.After(today) {
-		return nil, FieldError(State, "effectiveDate", "must lie in the future")
-	}
-	k, ok := s.Cycle.Index(s.FirstDate, on)
-	if !ok || k < s.Period {
-		return nil, FieldError(State, "effectiveDate", "must be a coming billing date, such as %s", s.BillingDate(s.Period))
-	}
-	for i := range adjustments {
-		a := &adjustments[i]
-		if a.State == Done || a.Kind != Freeze {
-			continue
-		}
-		if from, to := s.frozen(a); k < to && k+length > from {
-			return nil, FieldError(State, "effectiveDate", "overlaps the freeze from %s to %s", a.Effective, a.End)
-		}
-	}
-	a := Adjustment{Kind: Freeze, Effective: on, End: s.BillingDate(k + length).AddDays(-1), Length: length, Note: note, State: Waiting}
-	adjustments = append(adjustments, a)
-	s.Schedule(adjustments)
-	return adjustments, nil
-}
-
-// PauseFrom notes that billings from a date on are skipped until Resume. A date
-// that has come takes effect at once.
-func (s *Subscription) PauseFrom(on, today Date, adjustments []Adjustment, note string) ([]Adjustment, error) {
-	if s.Ended() || s.Complete() {
-		return nil, Errorf(State, "the subscription is %s and has no more billings", s.Status)
-	}
-	for i := range adjustments {
-		if a := &adjustments[i]; a.Kind == Pause && a.State != Done {
-			return nil, Errorf(State, "a pause from %s is already known", a.Effective)
-		}
-	}
-	a := Adjustment{Kind: Pause, Effective: on, Note: note, State: Waiting}
-	if !on.After(today) {
-		a.State, s.Status = InForce, Paused
-	}
-	adjustments = append(adjustments, a)
-	s.Schedule(adjustments)
-	return adjustments, nil
-}
-
-// Resume ends a pause, whether in force or still to come. Billing goes on with
-// the first billing date that is not past; what the pause skipped stays skipped.
-func (s *Subscription) Resume(today Date, adjustments []Adjustment) error {
-	found := false
-	for i := range adjustments {
-		if a := &adjustments[i]; a.Kind == Pause && a.State != Done {
-			a.State, a.End, found = Done, today, true
-		}
-	}
-	if !found {
-		return Errorf(State, "the subscription is not paused")
-	}
-	if s.Status == Paused {
-		s.Status = Current
-		if s.LastDate.IsZero() {
-			s.Status = Unbilled
-		}
-		for s.BillingDate(s.Period).Before(today) {
-			s.Period++
-		}
-	}
-	s.Schedule(adjustments)
-	return nil
+// no invoice of the subscription is open and no claim for one is pending. A
+// cancellation that still waited is void.
+func (s *Subscription) Expire() {
+	s.Status, s.NextDate, s.NextAt, s.Adjusted = Expired, Date{}, time.Time{}, false
 }
 
 // MaxPeriods bounds the length of a term and of a freeze: a century of weeks.
 const MaxPeriods = 5200
 
 // CheckChange refuses a change within the merchant's closed days before the
-// next billing (protocols/unipay.md 6.3, closeSalesPeriod).
+// next billing (protocols/unipay.md 6.3, closeSalesPeriod). While it is paused
+// a subscription has no next billing.
 func (s *Subscription) CheckChange(today Date, closeDays int) error {
-	if closeDays == 0 || s.Ended() || s.Complete() {
+	if closeDays == 0 || s.Ended() || s.Complete() || s.Status == Paused {
 		return nil
 	}
 	next := s.BillingDate(s.Period)
