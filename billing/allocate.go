@@ -5,7 +5,8 @@ import "sort"
 // Allocate matches open credits with open debits of one customer, oldest credit
 // first, in the merchant's order of debts, and returns the matches. It lowers
 // Open of what it is given. Debts that a claim under way covers are left to it,
-// and amounts of different currencies never meet (protocols/unipay.md 6.2).
+// amounts of different currencies never meet, and what was declined or has no
+// known outcome is neither money nor debt (protocols/unipay.md 6.2).
 func Allocate(debits, credits []*Activity, order Balancing) []Allocation {
 	debits = rank(debits, order)
 	credits = append([]*Activity(nil), credits...)
@@ -24,9 +25,10 @@ func Allocate(debits, credits []*Activity, order Balancing) []Allocation {
 }
 
 // Match covers as much of a debit as a credit can, lowering Open of both; ok is
-// false if nothing could be matched.
+// false if nothing could be matched. It does not ask whether a claim is under
+// way for the debit: the payment that a claim becomes is matched with it here.
 func Match(credit, debit *Activity) (m Allocation, ok bool) {
-	if credit.Open.Sign() <= 0 || debit.Open.Sign() <= 0 || credit.Open.Currency() != debit.Open.Currency() {
+	if !credit.matchable() || !debit.matchable() || credit.Open.Currency() != debit.Open.Currency() {
 		return Allocation{}, false
 	}
 	amount := min(credit.Open.Minor(), debit.Open.Minor())
@@ -40,9 +42,15 @@ func Match(credit, debit *Activity) (m Allocation, ok bool) {
 	}, true
 }
 
+// matchable reports whether something of the activity is left to be matched.
+func (a *Activity) matchable() bool {
+	return a.Open.Sign() > 0 && a.State != Declined && a.State != Unknown
+}
+
 // rank orders debits. Oldest first is by due date and id. Invoice first takes
 // the oldest invoice, then everything that is no invoice, then the later
-// invoices (protocols/unipay.md 3.10).
+// invoices (protocols/unipay.md 3.10). The oldest invoice is the oldest that is
+// still owed, in each currency by itself, for amounts of two never meet.
 func rank(debits []*Activity, order Balancing) []*Activity {
 	ranked := append([]*Activity(nil), debits...)
 	sort.SliceStable(ranked, func(i, j int) bool {
@@ -56,11 +64,13 @@ func rank(debits []*Activity, order Balancing) []*Activity {
 		return ranked
 	}
 	var first, fees, later []*Activity
+	oldest := map[Currency]bool{}
 	for _, d := range ranked {
-		switch {
+		switch c := d.Open.Currency(); {
 		case d.Kind != Invoice:
 			fees = append(fees, d)
-		case first == nil:
+		case d.matchable() && !oldest[c]:
+			oldest[c] = true
 			first = append(first, d)
 		default:
 			later = append(later, d)
