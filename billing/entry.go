@@ -32,7 +32,8 @@ type Entry struct {
 
 // Postings are the entries of an activity when it is made. adjusted is the
 // activity that it takes back, nil if none; processor is the name under which
-// its money lies. A declined payment moves nothing and has no entries.
+// its money lies. A payment or refund that was declined, or of whose outcome
+// nobody has told us, moves nothing and has no entries.
 func Postings(a, adjusted *Activity, processor string) []Entry {
 	switch a.Kind {
 	case Invoice:
@@ -43,12 +44,12 @@ func Postings(a, adjusted *Activity, processor string) []Entry {
 		return pair(a, Credits, Receivable)
 	case WriteOff:
 		return pair(a, WriteOffs, Receivable)
-	case Payment, Claim:
+	case Payment, Claim, Refund, Chargeback:
 		switch a.State {
 		case Posted:
-			return pair(a, till(a.Instrument, processor), Receivable)
+			return flow(a, till(a.Instrument, processor), Receivable)
 		case Pending:
-			return pair(a, TransitAt+Ledger(processor), Receivable)
+			return flow(a, TransitAt+Ledger(processor), Receivable)
 		case Declined, Unknown:
 		}
 		return nil
@@ -57,15 +58,14 @@ func Postings(a, adjusted *Activity, processor string) []Entry {
 		return negate(a, Postings(adjusted, nil, processor))
 	case InvoiceReversal, CreditReversal, Void, RefundReversal, ChargebackReversal:
 		return negate(a, Postings(adjusted, nil, processor))
-	case Refund, Chargeback:
-		return pair(a, Receivable, till(a.Instrument, processor))
 	}
 	panic("billing: no postings for " + string(a.Kind))
 }
 
-// SettlementPostings are the entries of a pending claim when it is settled.
+// SettlementPostings are the entries of a pending claim or refund when it is
+// settled: what was in transit comes to lie at the processor, or leaves it.
 func SettlementPostings(a *Activity, processor string) []Entry {
-	return pair(a, till(a.Instrument, processor), TransitAt+Ledger(processor))
+	return flow(a, till(a.Instrument, processor), TransitAt+Ledger(processor))
 }
 
 // till is the account on which the value of a payment lies.
@@ -75,8 +75,8 @@ func till(i Instrument, processor string) Ledger {
 		return CashAt + Ledger(processor)
 	case i == Allowance:
 		return Credits
-	case i == WrittenOff, i == Settlement:
-		return WriteOffs
+	case i == WrittenOff, i == Settlement, i == PaymentPlan:
+		return WriteOffs // a debt moved into a payment plan is written off here and invoiced anew there
 	}
 	return CashAt + Ledger(i)
 }
@@ -95,6 +95,15 @@ func charge(a *Activity, income Ledger) []Entry {
 
 func pair(a *Activity, debit, credit Ledger) []Entry {
 	return []Entry{posting(a, 0, debit, a.Amount), posting(a, 1, credit, a.Amount.Neg())}
+}
+
+// flow is money that comes from one account to another, or goes back if the
+// activity is of the debit side: a refund, a chargeback.
+func flow(a *Activity, to, from Ledger) []Entry {
+	if a.Kind.Side() == Debit {
+		to, from = from, to
+	}
+	return pair(a, to, from)
 }
 
 func negate(a *Activity, of []Entry) []Entry {
