@@ -12,7 +12,7 @@ func (a *Activity) Declined(m *Merchant, on Date, code ResponseCode) (again bool
 	}
 	a.Tries++
 	a.CollectAt = time.Time{}
-	days := m.Settings.RetryDays
+	days := m.Settings.WithDefaults().RetryDays
 	if code.Severity() == Hard || a.Tries > len(days) || days[a.Tries-1] == 0 {
 		return false
 	}
@@ -31,10 +31,14 @@ func (a *Activity) Renewed(at time.Time) {
 }
 
 // Age sets when a debt next grows: the day of the late fee, then the day of the
-// write-off. from is the last day whose growth has been taken.
+// write-off. from is the last day whose growth has been taken. What has no due
+// date does not age.
 func (a *Activity) Age(m *Merchant, from Date) {
 	a.AgeAt = time.Time{}
-	for _, days := range []int{lateDays(m), m.Settings.WriteOffAfterDays} {
+	if a.Due.IsZero() {
+		return
+	}
+	for _, days := range []int{a.lateDays(m), m.Settings.WriteOffAfterDays} {
 		if days == 0 {
 			continue
 		}
@@ -54,20 +58,26 @@ const (
 	GrowsOld // it is written off
 )
 
-// GrowthOn tells what the age of a debt brings on a day. A debt that is late
+// GrowthOn tells what the age of a debt brings on a day: the day on which AgeAt
+// fell, not the day on which somebody woke up to see it. A debt that is late
 // and old at once is only written off; late fees do not bear late fees.
 func (a *Activity) GrowthOn(m *Merchant, day Date) Growth {
+	if a.Due.IsZero() {
+		return NoGrowth
+	}
 	if days := m.Settings.WriteOffAfterDays; days > 0 && !day.Before(a.Due.AddDays(days)) {
 		return GrowsOld
 	}
-	if days := lateDays(m); days > 0 && day == a.Due.AddDays(days) {
+	if days := a.lateDays(m); days > 0 && day == a.Due.AddDays(days) {
 		return GrowsLate
 	}
 	return NoGrowth
 }
 
-func lateDays(m *Merchant) int {
-	if m.Settings.Fees.Late == 0 {
+// lateDays is how many days after the due date the late fee falls due, 0 if
+// none ever does.
+func (a *Activity) lateDays(m *Merchant) int {
+	if m.Settings.Fees.Late == 0 || a.Kind == LateFee {
 		return 0
 	}
 	return m.Settings.Fees.LateAfterDays

@@ -2,6 +2,7 @@ package billing
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -117,12 +118,13 @@ func (s Settings) WithDefaults() Settings {
 		s.CodeScope = WithinAccount
 	}
 	if s.RetryDays == nil {
-		s.RetryDays = DefaultRetryDays
+		s.RetryDays = slices.Clone(DefaultRetryDays)
 	}
 	return s
 }
 
-// Check refuses settings that contradict themselves or are out of range.
+// Check refuses settings that contradict themselves or are out of range. The
+// error names the field by its JSON name.
 func (s Settings) Check() error {
 	switch s.Balancing {
 	case "", OldestFirst, InvoiceFirst:
@@ -133,6 +135,10 @@ func (s Settings) Check() error {
 	case "", WithinAccount, WithinMerchant, WithinCustomer:
 	default:
 		return FieldError(Invalid, "code_scope", "must be account, merchant or customer")
+	}
+	if s.RetryDays != nil && len(s.RetryDays) == 0 {
+		// The JSON form leaves an empty list out, and what is left out is the default.
+		return FieldError(Invalid, "retry_days", "must not be empty; 0 alone is for no retries")
 	}
 	last := 0
 	for i, d := range s.RetryDays {
@@ -159,6 +165,9 @@ func (s Settings) Check() error {
 		if fee < 0 || fee > MaxAmount {
 			return FieldError(Invalid, "fees", "must be from 0 to %d minor units", int64(MaxAmount))
 		}
+	}
+	if f.Late > 0 && f.LateAfterDays == 0 {
+		return FieldError(Invalid, "late_after_days", "must be from 1 to 3650 where there is a late fee")
 	}
 	return nil
 }
