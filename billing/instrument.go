@@ -124,7 +124,8 @@ func luhn(digits string) bool {
 }
 
 // CheckRouting reports whether s is an ABA routing transit number with a right
-// check digit: weights 3, 7, 1 over nine digits give a multiple of ten.
+// check digit: weights 3, 7, 1 over nine digits give a multiple of ten. Nine
+// zeros do too and are refused: no bank has them.
 func CheckRouting(s string) bool {
 	if len(s) != 9 {
 		return false
@@ -136,7 +137,7 @@ func CheckRouting(s string) bool {
 		}
 		sum += int(s[i]-'0') * [3]int{3, 7, 1}[i%3]
 	}
-	return sum%10 == 0
+	return sum > 0 && sum%10 == 0
 }
 
 // CheckExpiry reports whether s is a month and year as MMYY.
