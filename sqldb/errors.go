@@ -73,7 +73,7 @@ func head(q string) string {
 
 var (
 	liteScanError = regexp.MustCompile(`^sql: Scan error on column index \d+, name "[^"]*"`)
-	pgArgError    = regexp.MustCompile(`^failed to encode args\[(\d+)\]`)
+	pgArgError    = regexp.MustCompile(`failed to encode args\[(\d+)\]`)
 )
 
 // safeText is the text of err without values. The drivers put values into it in these places: an argument that does
@@ -85,7 +85,7 @@ func safeText(err error) string {
 		if before, _, found := strings.Cut(pe.Message, `"`); found && strings.HasPrefix(pe.Code, "22") {
 			return pe.Severity + ": " + strings.TrimRight(before, ": ") + " (SQLSTATE " + pe.Code + ")"
 		}
-		return text
+		return pe.Error()
 	}
 	if se := (pgx.ScanArgError{}); errors.As(err, &se) {
 		return fmt.Sprintf("column %d (%s) does not fit its destination", se.ColumnIndex+1, se.FieldName)

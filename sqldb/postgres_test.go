@@ -234,7 +234,6 @@ func TestSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	t.Cleanup(func() {})
 	do(t, db, table)
 	if n := number(t, db, "SELECT count(*) FROM pg_tables WHERE schemaname = $1 AND tablename = 't'", schema); n != 1 {
 		t.Error("the table is in another schema")

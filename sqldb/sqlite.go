@@ -167,23 +167,29 @@ func (l *liteDB) openError(err error) error {
 	return fmt.Errorf("sqldb: cannot open %s: %w", l.path, err)
 }
 
+// close waits for updates and views, in this order: an update may contain a view.
 func (l *liteDB) close() error {
 	var errs []error
 	if l.writer != nil {
 		errs = append(errs, l.writer.stop())
 	}
 	l.mu.Lock()
+	again := l.closed
 	l.closed = true
-	idle := l.idle
-	l.idle = nil
 	l.mu.Unlock()
-	for _, c := range idle {
+	if again || l.sql == nil {
+		return errors.Join(errs...)
+	}
+	for range cap(l.slots) {
+		l.slots <- struct{}{}
+	}
+	for _, c := range l.idle {
 		errs = append(errs, c.close())
 	}
-	if l.sql != nil {
-		errs = append(errs, l.sql.Close())
+	for range cap(l.slots) { // who comes now gets ErrClosed
+		<-l.slots
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, l.sql.Close())...)
 }
 
 func (l *liteDB) view(ctx context.Context, fn func(*Tx) error) error {
@@ -238,14 +244,12 @@ func (l *liteDB) reader(ctx context.Context) (*liteConn, error) {
 }
 
 func (l *liteDB) putBack(c *liteConn) {
-	l.mu.Lock()
-	keep := !l.closed && !c.broken
-	if keep {
-		l.idle = append(l.idle, c)
-	}
-	l.mu.Unlock()
-	if !keep {
+	if c.broken {
 		_ = c.close()
+	} else {
+		l.mu.Lock()
+		l.idle = append(l.idle, c)
+		l.mu.Unlock()
 	}
 	<-l.slots
 }

@@ -214,8 +214,8 @@ func TestLeavingTheQueue(t *testing.T) {
 	}
 }
 
-// TestCloseWaitsForUpdates: Close lets the closure that runs end and be committed.
-func TestCloseWaitsForUpdates(t *testing.T) {
+// TestCloseWaits: Close lets the closures that run end, and updates be committed.
+func TestCloseWaits(t *testing.T) {
 	t.Parallel()
 	sqldbtest.RunAddress(t, func(t *testing.T, address string) {
 		ctx := t.Context()
@@ -224,23 +224,33 @@ func TestCloseWaitsForUpdates(t *testing.T) {
 			t.Fatal(err)
 		}
 		do(t, db, table)
-		inside, closing := make(chan struct{}), make(chan struct{})
-		updated := make(chan error, 1)
-		go func() {
-			updated <- db.Update(ctx, func(tx *sqldb.Tx) error {
-				close(inside)
+		closing := make(chan struct{})
+		inside := make(chan struct{}, 2)
+		ended := make(chan error, 2)
+		work := func(run func(context.Context, func(*sqldb.Tx) error) error, q string) {
+			ended <- run(ctx, func(tx *sqldb.Tx) error {
+				inside <- struct{}{}
 				<-closing
-				_, err := tx.Exec(ctx, "INSERT INTO t VALUES (1, 1)")
-				return err
+				for range 100 {
+					if _, err := tx.Exec(ctx, q); err != nil {
+						return err
+					}
+				}
+				return nil
 			})
-		}()
+		}
+		go work(db.Update, "INSERT INTO t SELECT count(*), 0 FROM t")
+		go work(db.View, "SELECT n FROM t")
+		<-inside
 		<-inside
 		closed := make(chan error, 1)
 		go func() { close(closing); closed <- db.Close() }()
-		if err := <-closed; err != nil {
-			t.Error(err)
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
 		}
-		if err := <-updated; err != nil {
+		if err := <-closed; err != nil {
 			t.Error(err)
 		}
 		db, err = sqldb.Open(ctx, address, sqldb.Options{})
@@ -248,10 +258,37 @@ func TestCloseWaitsForUpdates(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		if n := number(t, db, "SELECT count(*) FROM t"); n != 1 {
+		if n := number(t, db, "SELECT count(*) FROM t"); n != 100 {
 			t.Errorf("%d rows", n)
 		}
 	})
+}
+
+// TestStatementOfUpdateIsNotInterrupted: SQLite answers the interruption of a write by rolling back the transaction,
+// which belongs to others as well.
+func TestStatementOfUpdateIsNotInterrupted(t *testing.T) {
+	t.Parallel()
+	db, _ := openFile(t)
+	do(t, db, table)
+	ctx, cancel := context.WithCancel(t.Context())
+	started := make(chan struct{})
+	go func() { <-started; cancel() }()
+	const rows = 30_000 // long enough for cancel to fall into it
+	err := db.Update(ctx, func(tx *sqldb.Tx) error {
+		close(started)
+		n, err := tx.Exec(ctx, "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < $1) INSERT INTO t SELECT x, 0 FROM c", rows)
+		if errors.Is(err, context.Canceled) {
+			return err // cancelled before it began
+		}
+		if n != rows {
+			t.Errorf("%d rows, %v", n, err)
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	do(t, db, "INSERT INTO t VALUES (-1, 0)")
 }
 
 // TestKilledProcess kills a process that writes as fast as it can: what it was told was stored is there, and nothing
