@@ -14,7 +14,7 @@ const (
 
 // The answer types below hold what goes over the wire and nothing else: dates
 // are written out by the caller in the layouts above, amounts are cents, and
-// account numbers are masked (MaskedNumber). An empty text, and a zero of an id
+// account numbers come masked. An empty text, and a zero of an id
 // or of another number for which 0 has no meaning, is an absent field.
 
 // Customer is the object of 2.1.
@@ -356,20 +356,6 @@ func address(parts ...string) string {
 		}
 	}
 	return strings.Join(given, ", ")
-}
-
-// MaskedNumber writes an account number of length digits the way this API
-// shows it: the first digit, asterisks, the last four, as in
-// "4***********1111" (2.2, masking). A number shorter than ten would be half
-// revealed by that, so that of it no more than the last digits up to a third
-// are shown. first and last may be empty where they are not known.
-func MaskedNumber(first, last string, length int) string {
-	if length < 10 {
-		first = ""
-		last = last[max(0, len(last)-max(0, length)/3):]
-	}
-	stars := max(0, length-len(first)-len(last))
-	return first + strings.Repeat("*", stars) + last
 }
 
 func text(name, value string) entry { return entry{name: name, value: value} }

@@ -20,7 +20,7 @@
 //     pattern or a list of codes is applied. The first failure ends the reading.
 //   - An answer is one flat object, at most one object deep, or a list of them.
 //     The answer types (Customer, Transaction, ...) know the order of their
-//     fields; Options.Write knows the three notations.
+//     fields; Style.Write knows the three notations.
 //
 // Card numbers, track data, security codes and passwords are of the type
 // Secret from the moment they are read, and Fields prints names only, so that

@@ -47,10 +47,10 @@ func Many[T Object](items []T) Answer {
 	return a
 }
 
-// Options are the switches of the wire, for clients that were written against
-// an installation that behaves in one of these ways. The zero Options are the
-// choices of section 9.
-type Options struct {
+// Style is how answers are written, for clients that were written against an
+// installation that behaves in one of these ways. The zero Style has the choices
+// of section 9.
+type Style struct {
 	// EmptyStrings sends a field that has no value as an empty text, as in
 	// the published samples, instead of leaving it out (section 9, 5).
 	EmptyStrings bool
@@ -67,34 +67,37 @@ type Options struct {
 
 // Write sends an answer with status 200. It sends a list asked for in XURL as
 // JSON, because XURL has no lists. The error is that of the connection.
-func (o Options) Write(w http.ResponseWriter, f Format, a Answer) error {
-	return o.send(w, f, http.StatusOK, a)
+func (s Style) Write(w http.ResponseWriter, f Format, a Answer) error {
+	return s.send(w, f, http.StatusOK, a)
 }
 
 // WriteFailure sends an error as a failure; AsFailure says how errors that are
 // none are shown. The error returned is that of the connection.
-func (o Options) WriteFailure(w http.ResponseWriter, f Format, err error) error {
+func (s Style) WriteFailure(w http.ResponseWriter, f Format, err error) error {
 	failure := AsFailure(err)
 	status := failure.Status
 	h := w.Header()
 	switch {
 	case status == http.StatusUnauthorized:
-		realm := o.Realm
+		realm := s.Realm
 		if realm == "" {
 			realm = "Billing API"
 		}
 		h.Set("WWW-Authenticate", `Basic realm="`+realm+`", charset="UTF-8"`)
-	case o.AlwaysOK:
+	case s.AlwaysOK:
 		status = http.StatusOK
 	}
 	if failure.Allow != "" {
 		h.Set("Allow", failure.Allow)
 	}
-	return o.send(w, f, status, One(failure))
+	if failure.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(failure.RetryAfter))
+	}
+	return s.send(w, f, status, One(failure))
 }
 
-func (o Options) send(w http.ResponseWriter, f Format, status int, a Answer) error {
-	body, f := o.encode(f, a)
+func (s Style) send(w http.ResponseWriter, f Format, status int, a Answer) error {
+	body, f := s.encode(f, a)
 	h := w.Header()
 	h.Set("Content-Type", f.ContentType())
 	h.Set("Content-Length", strconv.Itoa(len(body)))
@@ -106,30 +109,30 @@ func (o Options) send(w http.ResponseWriter, f Format, status int, a Answer) err
 }
 
 // encode returns the body and the format it is really in.
-func (o Options) encode(f Format, a Answer) ([]byte, Format) {
+func (s Style) encode(f Format, a Answer) ([]byte, Format) {
 	var b bytes.Buffer
 	switch {
 	case f == XML:
-		o.putXML(&b, a)
+		s.putXML(&b, a)
 		return b.Bytes(), XML
 	case f == XURL && a.list == "":
-		o.putXURL(&b, "", a.objects[0])
+		s.putXURL(&b, "", a.objects[0])
 		return b.Bytes(), XURL
 	default:
-		o.putJSON(&b, a)
+		s.putJSON(&b, a)
 		return b.Bytes(), JSON
 	}
 }
 
 // sends reports whether a field is part of the answer.
-func (o Options) sends(e entry) bool {
-	return e.value != "" || o.EmptyStrings && !e.newer
+func (s Style) sends(e entry) bool {
+	return e.value != "" || s.EmptyStrings && !e.newer
 }
 
 // putJSON writes objects of texts only, and lists as arrays.
-func (o Options) putJSON(b *bytes.Buffer, a Answer) {
+func (s Style) putJSON(b *bytes.Buffer, a Answer) {
 	if a.list == "" {
-		o.putJSONObject(b, a.objects[0])
+		s.putJSONObject(b, a.objects[0])
 		return
 	}
 	b.WriteByte('[')
@@ -137,16 +140,16 @@ func (o Options) putJSON(b *bytes.Buffer, a Answer) {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		o.putJSONObject(b, ob)
+		s.putJSONObject(b, ob)
 	}
 	b.WriteByte(']')
 }
 
-func (o Options) putJSONObject(b *bytes.Buffer, ob object) {
+func (s Style) putJSONObject(b *bytes.Buffer, ob object) {
 	b.WriteByte('{')
 	separator := ""
 	for _, e := range ob.fields {
-		if !o.sends(e) {
+		if !s.sends(e) {
 			continue
 		}
 		b.WriteString(separator)
@@ -159,7 +162,7 @@ func (o Options) putJSONObject(b *bytes.Buffer, ob object) {
 		b.WriteString(separator)
 		putJSONText(b, ob.child.element)
 		b.WriteByte(':')
-		o.putJSONObject(b, *ob.child)
+		s.putJSONObject(b, *ob.child)
 	}
 	b.WriteByte('}')
 }
@@ -177,9 +180,9 @@ func putJSONText(b *bytes.Buffer, s string) {
 
 // putXML writes elements with their fields as attributes. There is no XML
 // declaration in the published samples, and UTF-8 needs none.
-func (o Options) putXML(b *bytes.Buffer, a Answer) {
+func (s Style) putXML(b *bytes.Buffer, a Answer) {
 	if a.list == "" {
-		o.putXMLElement(b, a.objects[0])
+		s.putXMLElement(b, a.objects[0])
 		return
 	}
 	if len(a.objects) == 0 {
@@ -188,15 +191,15 @@ func (o Options) putXML(b *bytes.Buffer, a Answer) {
 	}
 	b.WriteString("<" + a.list + ">")
 	for _, ob := range a.objects {
-		o.putXMLElement(b, ob)
+		s.putXMLElement(b, ob)
 	}
 	b.WriteString("</" + a.list + ">")
 }
 
-func (o Options) putXMLElement(b *bytes.Buffer, ob object) {
+func (s Style) putXMLElement(b *bytes.Buffer, ob object) {
 	b.WriteString("<" + ob.element)
 	for _, e := range ob.fields {
-		if !o.sends(e) {
+		if !s.sends(e) {
 			continue
 		}
 		b.WriteString(" " + e.name + `="`)
@@ -213,15 +216,15 @@ func (o Options) putXMLElement(b *bytes.Buffer, ob object) {
 		return
 	}
 	b.WriteByte('>')
-	o.putXMLElement(b, *ob.child)
+	s.putXMLElement(b, *ob.child)
 	b.WriteString("</" + ob.element + ">")
 }
 
 // putXURL writes name=value pairs; the fields of the object inside have its
 // name and a dot in front.
-func (o Options) putXURL(b *bytes.Buffer, prefix string, ob object) {
+func (s Style) putXURL(b *bytes.Buffer, prefix string, ob object) {
 	for _, e := range ob.fields {
-		if !o.sends(e) {
+		if !s.sends(e) {
 			continue
 		}
 		if b.Len() > 0 {
@@ -230,6 +233,6 @@ func (o Options) putXURL(b *bytes.Buffer, prefix string, ob object) {
 		b.WriteString(url.QueryEscape(prefix+e.name) + "=" + url.QueryEscape(e.value))
 	}
 	if ob.child != nil {
-		o.putXURL(b, prefix+ob.child.element+".", *ob.child)
+		s.putXURL(b, prefix+ob.child.element+".", *ob.child)
 	}
 }

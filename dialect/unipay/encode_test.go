@@ -40,7 +40,7 @@ func fullTransaction() Transaction {
 func TestPublishedTransaction(t *testing.T) {
 	answer := One(fullTransaction())
 	blank := func(pattern string, f Format) string {
-		b, _ := Options{}.encode(f, answer)
+		b, _ := Style{}.encode(f, answer)
 		return regexp.MustCompile(pattern).ReplaceAllString(string(b), "$1")
 	}
 
@@ -90,7 +90,7 @@ func TestEmptyStrings(t *testing.T) {
 			Attrs []xml.Attr `xml:",any,attr"`
 		} `xml:"processingInfo"`
 	}
-	b, _ := Options{EmptyStrings: true}.encode(XML, One(little))
+	b, _ := Style{EmptyStrings: true}.encode(XML, One(little))
 	if err := xml.Unmarshal(b, &got); err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestEmptyStrings(t *testing.T) {
 		t.Errorf("attributes (-want +got):\n%s", diff)
 	}
 
-	b, _ = Options{EmptyStrings: true}.encode(JSON, One(Adjustment{ID: 3, Type: AdjustmentPause}))
+	b, _ = Style{EmptyStrings: true}.encode(JSON, One(Adjustment{ID: 3, Type: AdjustmentPause}))
 	if want := `{"id":"3","effectiveDate":"","endDate":"","note":"","type":"P","length":""}`; string(b) != want {
 		t.Errorf("got %s, want %s", b, want)
 	}
@@ -229,7 +229,7 @@ func TestEncode(t *testing.T) {
 				want, wantFormat = tt.json, JSON
 			}
 			w := httptest.NewRecorder()
-			if err := (Options{}).Write(w, f, tt.answer); err != nil {
+			if err := (Style{}).Write(w, f, tt.answer); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(want, w.Body.String()); diff != "" {
@@ -247,11 +247,11 @@ func TestEncode(t *testing.T) {
 // What a processor says goes out in some form even if it is not text.
 func TestEncodeSurvivesBrokenText(t *testing.T) {
 	broken := Transaction{ID: 1, ProcessingInfo: &ProcessingInfo{ResponseMessage: "a\x00b\xffc\nd"}}
-	b, _ := Options{}.encode(JSON, One(broken))
+	b, _ := Style{}.encode(JSON, One(broken))
 	if !json.Valid(b) {
 		t.Errorf("not JSON: %q", b)
 	}
-	b, _ = Options{}.encode(XML, One(broken))
+	b, _ = Style{}.encode(XML, One(broken))
 	if err := xml.Unmarshal(b, new(struct{})); err != nil {
 		t.Errorf("not XML: %v: %q", err, b)
 	}
@@ -261,31 +261,31 @@ func TestWriteFailure(t *testing.T) {
 	wrong := wrongMethod("this URL is called with PUT", "PUT")
 	tests := []struct {
 		name          string
-		options       Options
+		style         Style
 		err           error
 		status        int
 		body          string
 		header, value string
 	}{
-		{"not found", Options{}, Fail(NotFound, "", "no such plan"), 404,
+		{"not found", Style{}, Fail(NotFound, "", "no such plan"), 404,
 			`{"responseType":"exception","failureCode":"V24","failureMessage":"no such plan"}`, "WWW-Authenticate", ""},
-		{"wrapped", Options{}, fmt.Errorf("load: %w", Fail(NotFound, "", "no such plan")), 404,
+		{"wrapped", Style{}, fmt.Errorf("load: %w", Fail(NotFound, "", "no such plan")), 404,
 			`{"responseType":"exception","failureCode":"V24","failureMessage":"no such plan"}`, "Allow", ""},
-		{"not found, always 200", Options{AlwaysOK: true}, Fail(NotFound, "", "no such plan"), 200,
+		{"not found, always 200", Style{AlwaysOK: true}, Fail(NotFound, "", "no such plan"), 200,
 			`{"responseType":"exception","failureCode":"V24","failureMessage":"no such plan"}`, "", ""},
-		{"login", Options{}, Fail(BadCredentials, "", "wrong"), 401,
+		{"login", Style{}, Fail(BadCredentials, "", "wrong"), 401,
 			`{"responseType":"exception","failureCode":"L01","failureMessage":"wrong"}`, "WWW-Authenticate", `Basic realm="Billing API", charset="UTF-8"`},
-		{"login, always 200", Options{AlwaysOK: true, Realm: "Gym"}, Fail(BadCredentials, "", "wrong"), 401,
+		{"login, always 200", Style{AlwaysOK: true, Realm: "Gym"}, Fail(BadCredentials, "", "wrong"), 401,
 			`{"responseType":"exception","failureCode":"L01","failureMessage":"wrong"}`, "WWW-Authenticate", `Basic realm="Gym", charset="UTF-8"`},
-		{"method", Options{}, wrong, 405,
+		{"method", Style{}, wrong, 405,
 			`{"responseType":"exception","failureCode":"U01","failureMessage":"this URL is called with PUT"}`, "Allow", "PUT"},
-		{"unexpected", Options{}, errors.New("disk " + canary), 500,
+		{"unexpected", Style{}, errors.New("disk " + canary), 500,
 			`{"responseType":"exception","failureCode":"S01","failureMessage":"the request could not be carried out"}`, "", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := httptest.NewRecorder()
-			if err := tt.options.WriteFailure(w, JSON, tt.err); err != nil {
+			if err := tt.style.WriteFailure(w, JSON, tt.err); err != nil {
 				t.Fatal(err)
 			}
 			if w.Code != tt.status || w.Body.String() != tt.body {
@@ -312,8 +312,8 @@ func TestFailureKeepsTheCauseForTheLog(t *testing.T) {
 // The first letter of every code belongs to the class of its status (5.2).
 func TestSituations(t *testing.T) {
 	statuses := map[byte][]int{
-		'E': {502}, 'L': {401, 403}, 'F': {400, 413, 415}, 'V': {400, 404, 409}, 'O': {500},
-		'U': {404, 405}, 'S': {500, 503}, 'Q': {403},
+		'L': {401, 403, 429}, 'F': {400, 413, 415}, 'V': {400, 404, 409}, 'O': {500},
+		'U': {404, 405}, 'S': {500, 503},
 	}
 	if len(situations) != int(Unavailable)+1 {
 		t.Errorf("%d rows for %d situations", len(situations), Unavailable+1)
@@ -377,28 +377,6 @@ func TestAnswerFormat(t *testing.T) {
 	h := http.Header{"Accept": {"text/html", "application/xml"}}
 	if got := AnswerFormat(h, 0); got != XML {
 		t.Errorf("two Accept headers: got %s", got)
-	}
-}
-
-func TestMaskedNumber(t *testing.T) {
-	tests := []struct {
-		first, last string
-		length      int
-		want        string
-	}{
-		{"4", "1111", 16, "4***********1111"},
-		{"4", "9992", 10, "4*****9992"},
-		{"", "1111", 16, "************1111"},
-		{"1", "6789", 9, "******789"},
-		{"1", "2345", 5, "****5"},
-		{"1", "12", 2, "**"},
-		{"", "", 0, ""},
-		{"1", "1234", -1, ""},
-	}
-	for _, tt := range tests {
-		if got := MaskedNumber(tt.first, tt.last, tt.length); got != tt.want {
-			t.Errorf("MaskedNumber(%q, %q, %d) = %q, want %q", tt.first, tt.last, tt.length, got, tt.want)
-		}
 	}
 }
 
@@ -504,7 +482,7 @@ func TestDecodeOfEncode(t *testing.T) {
 			}
 		}
 		for _, f := range []Format{JSON, XML, XURL} {
-			b, _ := Options{EmptyStrings: true}.encode(f, Answer{objects: []object{o}})
+			b, _ := Style{EmptyStrings: true}.encode(f, Answer{objects: []object{o}})
 			var c collector
 			var err error
 			switch f {

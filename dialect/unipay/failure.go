@@ -12,54 +12,52 @@ type Situation uint8
 
 // The situations. Code and status stand in the table of README.md.
 const (
-	Unexpected         Situation = iota // S01: a failure of ours
-	BadCredentials                      // L01: missing or wrong
-	NotPermitted                        // L02: the user may not do this, or not for this merchant account
-	RawDataRefused                      // L04: the user may not send card or account numbers in the clear
-	Missing                             // F01: a required field is not given
-	Malformed                           // F02: pattern, length, date, number, code of an enumeration
-	Unreadable                          // F03: the body or query string as a whole
-	TooLarge                            // F03: more bytes than allowed
-	UnsupportedBody                     // F03: media type, character set or content coding
-	BadValue                            // V21: well-formed and still wrong, as a card number with a false check digit
-	BadState                            // V21: the object is not in a state that allows the action
-	NotFound                            // V24: no such object, or not one this user may see
-	AboveAuthorized                     // V28: a capture above the authorised amount
-	DuplicateCode                       // V29: the reference code is taken
-	UnknownURL                          // U01: no such URL or action
-	UnknownMethod                       // U01: the URL exists, the method does not fit
-	Refused                             // Q01: stopped by a security rule, such as too many attempts
-	Misconfigured                       // O01: the installation lacks something
-	ProcessorUnreached                  // E01: the processor could not be asked; nothing was sent
-	Unavailable                         // S01: for the moment, as while shutting down
+	Unexpected      Situation = iota // S01: a failure of ours
+	BadCredentials                   // L01: missing or wrong
+	NotPermitted                     // L02: the user may not do this, or not for this merchant account
+	RawDataRefused                   // L04: the user may not send card or account numbers in the clear
+	Missing                          // F01: a required field is not given
+	Malformed                        // F02: pattern, length, date, number, code of an enumeration
+	Unreadable                       // F03: the body or query string as a whole
+	TooLarge                         // F03: more bytes than allowed
+	UnsupportedBody                  // F03: media type, character set or content coding
+	BadValue                         // V21: well-formed and still wrong, as a card number with a false check digit
+	BadState                         // V21: the object is not in a state that allows the action
+	NotFound                         // V24: no such object, or not one this user may see
+	DuplicateCode                    // V29: the reference code is taken
+	KeyConflict                      // V29: an Idempotency-Key that stands for another request, or for one under way
+	UnknownURL                       // U01: no such URL or action
+	UnknownMethod                    // U01: the URL exists, the method does not fit
+	TooMany                          // L03: too many failed logins, or too much at once
+	Misconfigured                    // O01: the merchant's settings of this wire are malformed
+	Unavailable                      // S01: for the moment, as while shutting down
 )
 
-// situations is the table of 5.2. V21, V24, V28, V29 and L04 are published, the
+// situations is the table of 5.2. V21, V24, V29 and L04 are published, the
 // rest was chosen in the published classes: the first letter is always right.
 var situations = map[Situation]struct {
 	code   string
 	status int
 }{
-	Unexpected:         {"S01", http.StatusInternalServerError},
-	BadCredentials:     {"L01", http.StatusUnauthorized},
-	NotPermitted:       {"L02", http.StatusForbidden},
-	RawDataRefused:     {"L04", http.StatusForbidden},
-	Missing:            {"F01", http.StatusBadRequest},
-	Malformed:          {"F02", http.StatusBadRequest},
-	Unreadable:         {"F03", http.StatusBadRequest},
-	TooLarge:           {"F03", http.StatusRequestEntityTooLarge},
-	UnsupportedBody:    {"F03", http.StatusUnsupportedMediaType},
-	BadValue:           {"V21", http.StatusBadRequest},
-	BadState:           {"V21", http.StatusBadRequest},
-	NotFound:           {"V24", http.StatusNotFound},
-	AboveAuthorized:    {"V28", http.StatusBadRequest},
-	DuplicateCode:      {"V29", http.StatusConflict},
-	UnknownURL:         {"U01", http.StatusNotFound},
-	UnknownMethod:      {"U01", http.StatusMethodNotAllowed},
-	Refused:            {"Q01", http.StatusForbidden},
-	Misconfigured:      {"O01", http.StatusInternalServerError},
-	ProcessorUnreached: {"E01", http.StatusBadGateway},
-	Unavailable:        {"S01", http.StatusServiceUnavailable},
+	Unexpected:      {"S01", http.StatusInternalServerError},
+	BadCredentials:  {"L01", http.StatusUnauthorized},
+	NotPermitted:    {"L02", http.StatusForbidden},
+	RawDataRefused:  {"L04", http.StatusForbidden},
+	Missing:         {"F01", http.StatusBadRequest},
+	Malformed:       {"F02", http.StatusBadRequest},
+	Unreadable:      {"F03", http.StatusBadRequest},
+	TooLarge:        {"F03", http.StatusRequestEntityTooLarge},
+	UnsupportedBody: {"F03", http.StatusUnsupportedMediaType},
+	BadValue:        {"V21", http.StatusBadRequest},
+	BadState:        {"V21", http.StatusBadRequest},
+	NotFound:        {"V24", http.StatusNotFound},
+	DuplicateCode:   {"V29", http.StatusConflict},
+	KeyConflict:     {"V29", http.StatusConflict},
+	UnknownURL:      {"U01", http.StatusNotFound},
+	UnknownMethod:   {"U01", http.StatusMethodNotAllowed},
+	TooMany:         {"L03", http.StatusTooManyRequests},
+	Misconfigured:   {"O01", http.StatusInternalServerError},
+	Unavailable:     {"S01", http.StatusServiceUnavailable},
 }
 
 // Failure is what this API calls an exception: the request was not carried out,
@@ -81,6 +79,9 @@ type Failure struct {
 
 	// Allow is the Allow header of a 405, empty otherwise.
 	Allow string
+
+	// RetryAfter is the header of that name, in seconds; 0 sends none.
+	RetryAfter int
 
 	cause error
 }

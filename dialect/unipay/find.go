@@ -18,14 +18,21 @@ const (
 type Page struct {
 	Offset int // rows to leave out
 	Limit  int // greatest number of rows, 1 to 1000
+
+	// AfterID leaves out all rows up to that id. It is an extension: the
+	// last id of one page is the AfterID of the next, and no page costs more
+	// than the one before, however long the list.
+	AfterID int64
 }
 
-// page reads offset and limit. A limit above 1000 is lowered without a word; 0
-// is refused, because some clients mean "all" by it and would get nothing.
+// page reads offset, limit and afterId. A limit above 1000 is lowered without a
+// word; 0 is refused, because some clients mean "all" by it and would get
+// nothing.
 func (r *reader) page() Page {
 	return Page{
-		Offset: int(r.integer("offset", 0, maxInteger).Or(0)),
-		Limit:  int(min(r.integer("limit", 1, maxInteger).Or(defaultLimit), maxLimit)),
+		Offset:  int(r.integer("offset", 0, maxInteger).Or(0)),
+		Limit:   int(min(r.integer("limit", 1, maxInteger).Or(defaultLimit), maxLimit)),
+		AfterID: r.integer("afterId", 0, math.MaxInt64).Or(0),
 	}
 }
 

@@ -67,7 +67,7 @@ func formatOf(mediaType string) Format {
 // body was read, in which case the Content-Type stands for it. A format is
 // always found: 406 would help nobody.
 //
-// A list has no XURL form; Options.Write answers it in JSON.
+// A list has no XURL form; Style.Write answers it in JSON.
 func AnswerFormat(h http.Header, body Format) Format {
 	if body == 0 {
 		mediaType, _, _ := mime.ParseMediaType(h.Get("Content-Type"))

@@ -55,7 +55,7 @@ func again(t *testing.T, body []byte, f Format, read func(*collector, []byte) er
 			want = append(want, fd.name+"="+fd.value)
 		}
 	}
-	written, _ := Options{EmptyStrings: true}.encode(f, Answer{objects: []object{o}})
+	written, _ := Style{EmptyStrings: true}.encode(f, Answer{objects: []object{o}})
 	if err := read(&second, written); err != nil {
 		t.Fatalf("cannot be read again: %v: %q", err, written)
 	}
