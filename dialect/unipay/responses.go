@@ -12,6 +12,8 @@ const (
 	ResponseVoidPosted   ResponseCode = "A03"
 	ResponsePartial      ResponseCode = "A05"
 	ResponseDenied       ResponseCode = "D01"
+	ResponseOther        ResponseCode = "D26" // a decline for which nothing else fits
+	ResponseNoAnswer     ResponseCode = "E09"
 	ResponseChargeback   ResponseCode = "Z02"
 )
 
@@ -89,14 +91,14 @@ var responses = []Response{
 	{"D17", "Re-enter", Soft},
 	{"D18", "Bad amount", Soft},
 	{"D21", "PIN tries exceeded", Soft},
-	{"D26", "Declined", Soft},
+	{ResponseOther, "Declined", Soft},
 	{"D27", "Transaction error", Hard},
 	{"D29", "Card restricted", Soft},
 	{"D30", "Call issuer", Soft},
 	{"D33", "Merchant not authorised", Hard},
 	{"D34", "User not authorised", Hard},
 	{"E02", "Network unavailable", Soft},
-	{"E09", "Connectivity failure", Soft},
+	{ResponseNoAnswer, "Connectivity failure", Soft},
 	{"F02", "Format failure at the processor", Notice},
 	{"F03", "Format failure at the processor", Notice},
 	{ResponseChargeback, "Chargeback received", Notice},
