@@ -53,6 +53,9 @@ func (c *Cashier) Charge(ctx context.Context, s *Session, customer Ref, r Charge
 	if err := checkAmount(r.Amount, r.Tax); err != nil {
 		return nil, err
 	}
+	if r.Credit && len(r.Invoices) > 0 {
+		return nil, billing.FieldError(billing.State, "invoiceList", "money that is paid out covers no invoice")
+	}
 	account, err := c.Processor(s.Merchant)
 	if err != nil {
 		return nil, err

@@ -180,8 +180,11 @@ func activityOf(a *billing.Attempt, kind billing.ActivityKind, state billing.Act
 }
 
 // chargeKind is a claim for what the billing run or a clearing house collects,
-// a payment for what a card pays in real time.
+// a payment for what a card pays in real time, a refund for what is paid out.
 func chargeKind(a *billing.Attempt) billing.ActivityKind {
+	if a.Kind == billing.AskCredit {
+		return billing.Refund
+	}
 	if a.Claim || a.Instrument.IsBank() {
 		return billing.Claim
 	}
@@ -200,10 +203,11 @@ func (b *book) claimed(a *billing.Attempt) []*billing.Activity {
 	return debts
 }
 
-// unknown notes that nobody can tell yet what became of a charge. The debts
-// stay claimed, so nothing else is charged for them.
+// unknown notes that nobody can tell yet what became of a charge, or of a credit
+// to the customer. The debts stay claimed, so nothing else is charged for them.
+// A void or refund leaves no line: the payment that it is about stands as it was.
 func (b *book) unknown(a *billing.Attempt) {
-	if a.Kind == billing.AskCharge && b.known[a.ActivityID] == nil {
+	if (a.Kind == billing.AskCharge || a.Kind == billing.AskCredit) && b.known[a.ActivityID] == nil {
 		b.post(activityOf(a, chargeKind(a), billing.Unknown), nil, a.Processor)
 		b.event(billing.PaymentUnknown, a.CustomerID, int64(a.ActivityID))
 	}
@@ -278,8 +282,13 @@ const laterSeq = 8
 // open again and are claimed later, or never, by the merchant's schedule
 // (protocols/unipay.md 4.6, 6.4).
 func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.AttemptState) error {
-	if a.Kind != billing.AskCharge {
+	switch a.Kind {
+	case billing.AskVoid, billing.AskRefund:
 		return b.releaseReversal(ctx, a)
+	case billing.AskCredit:
+		b.declineCredit(a)
+		return nil
+	case billing.AskCharge:
 	}
 	debts := b.claimed(a)
 	pay := b.known[a.ActivityID]
@@ -349,8 +358,26 @@ func (b *book) markStale(ctx context.Context, a *billing.Attempt) error {
 
 // approveCredit posts money that was paid to the customer.
 func (b *book) approveCredit(a *billing.Attempt) {
-	b.post(activityOf(a, billing.Refund, billing.Posted), nil, a.Processor)
+	paid := b.known[a.ActivityID]
+	if paid == nil {
+		b.post(activityOf(a, billing.Refund, billing.Posted), nil, a.Processor)
+	} else { // it stood there as unknown
+		paid.State, paid.Open = billing.Posted, paid.Amount
+		b.entries = append(b.entries, billing.Postings(dated(paid, b.at), nil, a.Processor)...)
+		b.touch(paid)
+	}
 	b.event(billing.PaymentReversed, a.CustomerID, int64(a.ActivityID))
+}
+
+// declineCredit writes that nothing was paid to the customer.
+func (b *book) declineCredit(a *billing.Attempt) {
+	paid := b.known[a.ActivityID]
+	if paid == nil {
+		paid = b.post(activityOf(a, billing.Refund, billing.Declined), nil, a.Processor)
+	}
+	paid.State = billing.Declined
+	b.touch(paid)
+	b.event(billing.PaymentDeclined, a.CustomerID, int64(paid.ID))
 }
 
 // approveReversal posts the void or refund of a payment.
@@ -397,9 +424,6 @@ func (b *book) closeParent(ctx context.Context, a *billing.Attempt) error {
 
 // releaseReversal frees a payment whose void or refund was refused.
 func (b *book) releaseReversal(ctx context.Context, a *billing.Attempt) error {
-	if a.Kind == billing.AskCredit {
-		return nil
-	}
 	pay, err := b.reversed(ctx, a)
 	if err != nil {
 		return err
