@@ -145,7 +145,8 @@ func freezeSubscription(ctx context.Context, x *exchange) (Answer, error) {
 		return Answer{}, err
 	}
 	customer, subscription := cashier.Ref(x.call.Customer), cashier.Ref(x.call.Subscription)
-	sub, err := x.Cashier.Freeze(ctx, x.session, customer, subscription, day(p.EffectiveDate), int(p.Length), p.Note.Value)
+	sub, err := x.Cashier.Freeze(ctx, x.session, customer, subscription, cashier.FreezeRequest{
+		From: day(p.EffectiveDate), Length: int(p.Length), Note: p.Note.Value})
 	if err != nil {
 		return Answer{}, err
 	}
