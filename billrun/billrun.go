@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -42,7 +43,8 @@ type Progress struct {
 	Merchant *billing.Merchant
 	From, At time.Time // the merchant's time at which the walk began, and where it is
 	To       time.Time // where it goes
-	Summary  Summary
+	Summary  Summary   // of the run so far
+	Step     Summary   // of what was done since the last Progress of the run
 }
 
 // Summary counts what a run did.
@@ -84,9 +86,15 @@ func (s *Summary) Add(o Summary) {
 	}
 }
 
-// count takes one answer of a processor into the summary.
-func (s *Summary) count(a *billing.Attempt) {
-	one := Summary{Amounts: map[billing.Currency]Amounts{}}
+// clone copies a summary, for somebody who keeps it while it grows.
+func (s Summary) clone() Summary {
+	s.Amounts = maps.Clone(s.Amounts)
+	return s
+}
+
+// counted is the summary of one answer of a processor.
+func counted(a *billing.Attempt) Summary {
+	var one Summary
 	var sum Amounts
 	switch a.State {
 	case billing.AttemptApproved:
@@ -98,8 +106,8 @@ func (s *Summary) count(a *billing.Attempt) {
 	case billing.AttemptUnknown, billing.Sending:
 		one.Unknown, sum.Unknown = 1, a.Amount.Minor()
 	}
-	one.Amounts[a.Amount.Currency()] = sum
-	s.Add(one)
+	one.Amounts = map[billing.Currency]Amounts{a.Amount.Currency(): sum}
+	return one
 }
 
 // Runner does the work that time brings.
@@ -229,6 +237,9 @@ func (r *Runner) Merchant(ctx context.Context, id billing.MerchantID) (Summary, 
 		}
 		at := now
 		if w.m.Mode == billing.Test {
+			if work.Busy {
+				break // another worker is at an earlier moment, whose outcome decides what comes after
+			}
 			at = first
 		}
 		if w.from.IsZero() {
@@ -254,7 +265,7 @@ func (r *Runner) AsOf(ctx context.Context, id billing.MerchantID, day billing.Da
 	if err != nil {
 		return sum, err
 	}
-	w := &walk{r: r, sum: sum}
+	w := &walk{r: r, sum: sum.clone()}
 	if _, err := w.look(ctx, id); err != nil {
 		return sum, err
 	}
@@ -274,7 +285,20 @@ type walk struct {
 	m        *billing.Merchant
 	from, to time.Time
 	sum      Summary
-	moved    int // what was moved that the summary does not count
+	step     Summary // what was added since somebody was told
+	moved    int     // what was moved that the summary does not count
+}
+
+// add counts something that was done.
+func (w *walk) add(s Summary) {
+	w.sum.Add(s)
+	w.step.Add(s)
+}
+
+// tell tells of what was done.
+func (w *walk) tell(at time.Time) {
+	w.r.Progress(Progress{Merchant: w.m, From: w.from, At: at, To: w.to, Summary: w.sum.clone(), Step: w.step})
+	w.step = Summary{}
 }
 
 func (w *walk) look(ctx context.Context, id billing.MerchantID) (work store.Work, err error) {
@@ -319,8 +343,9 @@ func (w *walk) notices(ctx context.Context, at time.Time) error {
 		return nil
 	}
 	n, err := w.r.Cashier.Notices(ctx, w.m, at)
-	w.sum.Notices += n
+	w.add(Summary{Notices: n})
 	w.moved++
+	w.tell(at)
 	return err
 }
 
@@ -338,8 +363,8 @@ func (w *walk) grow(ctx context.Context, at time.Time) error {
 func (w *walk) bill(ctx context.Context, at, until time.Time, latest billing.Date) error {
 	return w.drain(ctx, at, func() (cashier.Batch, error) {
 		batch, err := w.r.Cashier.Bill(ctx, w.m, at, until, latest, w.r.Batch)
-		w.sum.Events += batch.Events
-		w.sum.Invoices += batch.Invoices
+		w.add(Summary{Events: batch.Events, Invoices: batch.Invoices})
+		w.tell(at)
 		return batch, err
 	})
 }
@@ -459,8 +484,8 @@ func (w *walk) settle(ctx context.Context, at time.Time, answers []cashier.Answe
 		return err
 	}
 	for _, a := range sent {
-		w.sum.count(a.Attempt)
+		w.add(counted(a.Attempt))
 	}
-	w.r.Progress(Progress{Merchant: w.m, From: w.from, At: at, To: w.to, Summary: w.sum})
+	w.tell(at)
 	return nil
 }

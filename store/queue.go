@@ -18,6 +18,7 @@ type Work struct {
 	Age          time.Time // a debt grows by age
 	Notices      time.Time // the processor is to be asked for notices
 	Lease        time.Time // an attempt is abandoned, by the world's clock
+	Busy         bool      // an attempt is in a worker's hands, perhaps a dead one's: sent, or being asked about
 }
 
 // First is the earliest of what is due by the merchant's clock, zero if none.
@@ -35,16 +36,18 @@ func (w Work) First() time.Time {
 // however many rows wait.
 func (v *View) Work(ctx context.Context) (Work, error) {
 	var us [6]int64
+	var busy bool
 	err := v.tx.QueryRow(ctx, `SELECT
 			COALESCE((SELECT MIN(next_at) FROM subscription WHERE merchant_id = $1 AND next_at IS NOT NULL), 0),
 			COALESCE((SELECT MIN(check_at) FROM attempt WHERE merchant_id = $1 AND check_at IS NOT NULL AND lease_until IS NULL), 0),
 			COALESCE((SELECT MIN(collect_at) FROM activity WHERE merchant_id = $1 AND collect_at IS NOT NULL AND claimed_by IS NULL), 0),
 			COALESCE((SELECT MIN(age_at) FROM activity WHERE merchant_id = $1 AND age_at IS NOT NULL), 0),
 			COALESCE((SELECT notices_at FROM merchant WHERE id = $1), 0),
-			COALESCE((SELECT MIN(lease_until) FROM attempt WHERE merchant_id = $1 AND lease_until IS NOT NULL), 0)`,
-		v.merchant).Scan(&us[0], &us[1], &us[2], &us[3], &us[4], &us[5])
+			COALESCE((SELECT MIN(lease_until) FROM attempt WHERE merchant_id = $1 AND lease_until IS NOT NULL), 0),
+			EXISTS (SELECT 1 FROM attempt WHERE merchant_id = $1 AND lease_until IS NOT NULL AND state <> 'unknown')`,
+		v.merchant).Scan(&us[0], &us[1], &us[2], &us[3], &us[4], &us[5], &busy)
 	return Work{Subscription: instant(us[0]), Pending: instant(us[1]), Collect: instant(us[2]), Age: instant(us[3]),
-		Notices: instant(us[4]), Lease: instant(us[5])}, err
+		Notices: instant(us[4]), Lease: instant(us[5]), Busy: busy}, err
 }
 
 // Backlog counts what waits, for operators.

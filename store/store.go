@@ -20,6 +20,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,6 +87,25 @@ func (s *Store) Migrate(ctx context.Context) error {
 		return fmt.Errorf("store: migrate: %w", err)
 	}
 	return nil
+}
+
+// Migrated reports whether the schema is at this binary's version, or at a later
+// one, on which it runs as well.
+func (s *Store) Migrated(ctx context.Context) (bool, error) {
+	files, err := migrations.ReadDir("migration")
+	if err != nil {
+		return false, fmt.Errorf("store: migrations: %w", err)
+	}
+	number, _, _ := strings.Cut(files[len(files)-1].Name(), "_") // sorted by name
+	newest, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return false, fmt.Errorf("store: migrations: %w", err)
+	}
+	version, err := s.db.Version(ctx, versionTable)
+	if err != nil {
+		return false, fmt.Errorf("store: version: %w", err)
+	}
+	return version >= newest, nil
 }
 
 // View reads a consistent state of one merchant's books.
