@@ -61,6 +61,7 @@ type commandLine struct {
 }
 
 func main() {
+	ignoreEmpty(os.Environ())
 	p := &process{stdout: os.Stdout, stderr: os.Stderr, now: time.Now, getenv: os.Getenv}
 	if fd := int(os.Stderr.Fd()); term.IsTerminal(fd) {
 		p.columns = defaultTTY
@@ -73,6 +74,16 @@ func main() {
 	// what they mean to every process, so that the second one kills.
 	context.AfterFunc(ctx, stop)
 	os.Exit(p.execute(ctx, os.Args[1:]))
+}
+
+// ignoreEmpty unsets variables of ours that are empty: where a container's
+// settings have a line for each of them, empty means that there is none.
+func ignoreEmpty(environment []string) {
+	for _, v := range environment {
+		if name, value, _ := strings.Cut(v, "="); value == "" && strings.HasPrefix(name, "PERENNIAL_") {
+			_ = os.Unsetenv(name) // fails for names alone that cannot exist
+		}
+	}
 }
 
 // execute runs one command line and returns the exit status.
