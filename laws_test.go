@@ -78,6 +78,7 @@ var arrows = map[string][]string{
 	"billrun":                 {"billing", "store", "cashier"},
 	"notify":                  {"billing", "store", "cashier", "processor", "vault"},
 	"dialect/*":               {"billing", "cashier", "store", "httpd"},
+	"dialect/dialecttest":     {anything},
 	"console":                 {"billing", "cashier", "store", "httpd"},
 	"cmd/perennial":           {anything},
 }
