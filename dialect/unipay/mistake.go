@@ -3,6 +3,7 @@ package unipay
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/perennial-billing/perennial/billing"
 )
@@ -33,7 +34,7 @@ func failureOf(err error, names map[string]string) *Failure {
 	if situation == Unexpected {
 		return AsFailure(err)
 	}
-	message := e.Message
+	message := vocabulary.Replace(e.Message)
 	if field != "" {
 		message = field + ": " + message
 	}
@@ -43,6 +44,10 @@ func failureOf(err error, names map[string]string) *Failure {
 	}
 	return f
 }
+
+// vocabulary turns the core's names of things, where they stand in a message,
+// into this wire's.
+var vocabulary = strings.NewReplacer("payment method", "payment option", "payment_method", "payment option", "activity", "transaction")
 
 // retryAfter is how many seconds a client is told to wait when the core does not
 // say it more exactly.
