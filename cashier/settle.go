@@ -134,7 +134,7 @@ func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome,
 			b.approve(a, o, billing.Posted)
 			return nil
 		case a.Kind == billing.AskCredit:
-			b.approveCredit(a)
+			b.payOut(a, billing.Posted, billing.PaymentReversed)
 			return nil
 		}
 		return b.approveReversal(ctx, a)
@@ -286,7 +286,7 @@ func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.Atte
 	case billing.AskVoid, billing.AskRefund:
 		return b.releaseReversal(ctx, a)
 	case billing.AskCredit:
-		b.declineCredit(a)
+		b.payOut(a, billing.Declined, billing.PaymentDeclined)
 		return nil
 	case billing.AskCharge:
 	}
@@ -356,34 +356,26 @@ func (b *book) markStale(ctx context.Context, a *billing.Attempt) error {
 	return b.tx.UpdatePaymentMethod(ctx, m)
 }
 
-// approveCredit posts money that was paid to the customer.
-func (b *book) approveCredit(a *billing.Attempt) {
+// payOut writes that money was paid to the customer, or that it was not.
+func (b *book) payOut(a *billing.Attempt, state billing.ActivityState, event billing.EventKind) {
 	paid := b.known[a.ActivityID]
-	if paid == nil {
-		b.post(activityOf(a, billing.Refund, billing.Posted), nil, a.Processor)
-	} else { // it stood there as unknown
-		paid.State, paid.Open = billing.Posted, paid.Amount
+	switch {
+	case paid == nil:
+		paid = b.post(activityOf(a, billing.Refund, state), nil, a.Processor)
+	case state == billing.Posted: // it stood there as unknown
+		paid.State, paid.Open = state, paid.Amount
 		b.entries = append(b.entries, billing.Postings(dated(paid, b.at), nil, a.Processor)...)
-		b.touch(paid)
+	default:
+		paid.State = state
 	}
-	b.event(billing.PaymentReversed, a.CustomerID, int64(a.ActivityID))
-}
-
-// declineCredit writes that nothing was paid to the customer.
-func (b *book) declineCredit(a *billing.Attempt) {
-	paid := b.known[a.ActivityID]
-	if paid == nil {
-		paid = b.post(activityOf(a, billing.Refund, billing.Declined), nil, a.Processor)
-	}
-	paid.State = billing.Declined
 	b.touch(paid)
-	b.event(billing.PaymentDeclined, a.CustomerID, int64(paid.ID))
+	b.event(event, a.CustomerID, int64(paid.ID))
 }
 
 // approveReversal posts the void or refund of a payment.
 func (b *book) approveReversal(ctx context.Context, a *billing.Attempt) error {
 	if a.Kind == billing.AskCredit {
-		b.approveCredit(a)
+		b.payOut(a, billing.Posted, billing.PaymentReversed)
 		return nil
 	}
 	pay, err := b.reversed(ctx, a)
