@@ -3,7 +3,6 @@ package sqldb
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"regexp"
 	"strings"
 )
@@ -11,10 +10,14 @@ import (
 // address is a parsed database address.
 type address struct {
 	engine Engine
-	path   string   // SQLite: the file
-	url    string   // PostgreSQL: the address as given
-	parsed *url.URL // PostgreSQL: the same, or nil if net/url cannot read it (pgx may)
+	path   string // SQLite: the file
+	url    string // PostgreSQL: the address as given
 }
+
+// errPGAddress says nothing about what is wrong: whatever text there is about it may hold a part of the password.
+var errPGAddress = errors.New("sqldb: the PostgreSQL address cannot be read: its form is " +
+	"postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full; special characters of the password are written " +
+	"%40 for @, %2F for /, %3A for :, %3F for ?, %23 for #, %25 for %; check these, and the parameters after the question mark")
 
 var schemeForm = regexp.MustCompile(`^[a-z][a-z0-9+.-]{1,15}$`)
 
@@ -39,43 +42,15 @@ func parseAddress(s string) (address, error) {
 		}
 		return address{engine: SQLite, path: rest}, nil
 	case found && (scheme == "postgres" || scheme == "postgresql") && strings.HasPrefix(rest, "//"):
-		u, err := url.Parse(s)
-		if err != nil {
-			u = nil
+		// A second @, or one after the host, comes from a password that is not escaped. pgx would take its rest for
+		// the name of the host or the database, and show it in errors.
+		if authority := strings.IndexAny(rest[2:], "/?#"); strings.Count(rest, "@") > 1 ||
+			authority >= 0 && strings.Contains(rest[2+authority:], "@") {
+			return address{}, errPGAddress
 		}
-		return address{engine: PostgreSQL, url: s, parsed: u}, nil
+		return address{engine: PostgreSQL, url: s}, nil
 	case found && schemeForm.MatchString(scheme) && strings.HasPrefix(rest, "//"):
 		return address{}, fmt.Errorf("sqldb: no engine for database addresses that begin with %q: use %s", scheme+"://", forms)
 	}
 	return address{}, errors.New("sqldb: the database address has no known form: use " + forms)
-}
-
-// redact replaces the passwords of a in text, which must come from something that has read the address.
-func (a address) redact(text string) string {
-	if a.parsed == nil {
-		return "(not shown, since it may contain the password)"
-	}
-	var secrets []string
-	if password, ok := a.parsed.User.Password(); ok {
-		_, raw, _ := strings.Cut(a.parsed.User.String(), ":")
-		secrets = append(secrets, password, raw)
-		if _, written, ok := strings.Cut(a.url, "://"); ok { // as written, if the escaping is not the usual one
-			user, _, _ := strings.Cut(written, "@")
-			_, raw, _ := strings.Cut(user, ":")
-			secrets = append(secrets, raw)
-		}
-	}
-	for name, values := range a.parsed.Query() {
-		if strings.Contains(name, "password") {
-			for _, v := range values {
-				secrets = append(secrets, v, url.QueryEscape(v))
-			}
-		}
-	}
-	for _, s := range secrets {
-		if s != "" {
-			text = strings.ReplaceAll(text, s, "xxxxx")
-		}
-	}
-	return text
 }

@@ -52,18 +52,23 @@ func (d *DB) MigrateTo(ctx context.Context, fsys fs.FS, table string, version in
 
 // Version is the newest version that Migrate has brought the schema to, 0 if none.
 func (d *DB) Version(ctx context.Context, table string) (int64, error) {
+	version, _, err := d.version(ctx, table)
+	return version, err
+}
+
+// version is Version; known says whether there is a table of versions.
+func (d *DB) version(ctx context.Context, table string) (version int64, known bool, err error) {
 	if !tableForm.MatchString(table) {
-		return 0, fmt.Errorf("sqldb: %q is not a name for a table of versions", table)
+		return 0, false, fmt.Errorf("sqldb: %q is not a name for a table of versions", table)
 	}
-	var version int64
-	err := d.View(ctx, func(t *Tx) error {
-		var exists bool
-		if err := t.QueryRow(ctx, gooseQueries{d.engine}.TableExists(table)).Scan(&exists); err != nil || !exists {
+	q := gooseQueries{d.engine}
+	err = d.View(ctx, func(t *Tx) error {
+		if err := t.QueryRow(ctx, q.TableExists(table)).Scan(&known); err != nil || !known {
 			return err
 		}
-		return t.QueryRow(ctx, gooseQueries{d.engine}.GetLatestVersion(table)).Scan(Null(&version))
+		return t.QueryRow(ctx, q.GetLatestVersion(table)).Scan(Null(&version))
 	})
-	return version, err
+	return version, known, err
 }
 
 var tableForm = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
@@ -75,19 +80,19 @@ func (d *DB) migrate(ctx context.Context, fsys fs.FS, table string, to int64) er
 	if d.readOnly {
 		return ErrReadOnly
 	}
-	if !tableForm.MatchString(table) {
-		return fmt.Errorf("sqldb: %q is not a name for a table of versions", table)
-	}
 	translated, err := translate(fsys, d.engine)
 	if err != nil {
 		return err
 	}
 	for try := 1; ; try++ {
-		before, err := d.Version(ctx, table)
+		before, known, err := d.version(ctx, table)
 		if err != nil {
 			return err
 		}
-		if err = d.versionTable(ctx, table); err == nil {
+		if !known {
+			err = d.makeVersionTable(ctx, table)
+		}
+		if err == nil {
 			err = d.goose(ctx, translated, table, to)
 		}
 		d.forgetSchema()
@@ -104,10 +109,10 @@ func (d *DB) migrate(ctx context.Context, fsys fs.FS, table string, to int64) er
 	}
 }
 
-// versionTable makes the table of versions. goose would, but it takes a second to get over a collision.
-func (d *DB) versionTable(ctx context.Context, table string) error {
+// makeVersionTable makes the table of versions. goose would, but it takes a second to get over a collision.
+func (d *DB) makeVersionTable(ctx context.Context, table string) error {
 	return d.Update(ctx, func(t *Tx) error {
-		var exists bool
+		var exists bool // by now
 		err := t.QueryRow(ctx, gooseQueries{d.engine}.TableExists(table)).Scan(&exists)
 		if err != nil || exists {
 			return err

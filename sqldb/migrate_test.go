@@ -224,6 +224,57 @@ func TestMigrateInProcesses(t *testing.T) {
 	})
 }
 
+// TestMigrateTheSameDataAtOnce has two starters that have both begun a migration which the database would let them
+// both do: adding a row.
+func TestMigrateTheSameDataAtOnce(t *testing.T) {
+	t.Parallel()
+	sqldbtest.RunAddress(t, func(t *testing.T, address string) {
+		ctx := t.Context()
+		const starters = 2
+		dbs := make([]*sqldb.DB, starters+1)
+		for i := range dbs {
+			db, err := sqldb.Open(ctx, address, sqldb.Options{MaxConns: 4})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			dbs[i] = db
+		}
+		holder := dbs[starters]
+		if err := holder.MigrateTo(ctx, history, versions, 1); err != nil {
+			t.Fatal(err)
+		}
+		errs := make(chan error, starters)
+		err := holder.Update(ctx, func(tx *sqldb.Tx) error {
+			if tx.Engine() == sqldb.PostgreSQL { // SQLite has its write lock already
+				if _, err := tx.Exec(ctx, "LOCK TABLE account IN SHARE MODE"); err != nil {
+					return err
+				}
+			}
+			for _, db := range dbs[:starters] {
+				go func() { errs <- db.Migrate(ctx, history, versions) }()
+			}
+			for waiting := int64(0); waiting < starters && tx.Engine() == sqldb.PostgreSQL; {
+				var err error
+				waiting, err = sqldb.One(ctx, tx, sqldb.Scalar[int64], "SELECT count(*) FROM pg_locks WHERE relation = CAST('account' AS regclass) AND NOT granted")
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range starters {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		checkMigratedOnce(t, address)
+	})
+}
+
 func checkMigratedOnce(t *testing.T, address string) {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), address, sqldb.Options{})

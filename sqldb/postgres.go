@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,13 +52,12 @@ func openPG(ctx context.Context, d *DB, a address, opt Options) (*pgDB, error) {
 		return nil, fmt.Errorf("sqldb: schema %q: use small letters, digits and underscores, at most 63", opt.Schema)
 	}
 	config, err := pgxpool.ParseConfig(a.url)
-	if err != nil { // not wrapped: it holds the address
-		return nil, fmt.Errorf("sqldb: the PostgreSQL address cannot be read: %s: check it, "+
-			"and write special characters of the password as %%40 for @, %%2F for /, %%3F for ?", a.redact(err.Error()))
+	if err != nil {
+		return nil, errPGAddress
 	}
 	if opt.MaxConns > 0 {
 		config.MaxConns = int32(min(opt.MaxConns, 1<<20))
-	} else if a.parsed == nil || !a.parsed.Query().Has("pool_max_conns") {
+	} else if !strings.Contains(a.url, "pool_max_conns=") {
 		config.MaxConns = int32(max(connsPerCore*runtime.GOMAXPROCS(0), connsAtLeast))
 	}
 	params := config.ConnConfig.RuntimeParams
@@ -72,12 +72,12 @@ func openPG(ctx context.Context, d *DB, a address, opt Options) (*pgDB, error) {
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
-		return nil, errors.New("sqldb: PostgreSQL: " + a.redact(err.Error()))
+		return nil, pgOpenError(err)
 	}
 	p := &pgDB{db: d, pool: pool}
 	if err := p.firstLook(ctx, opt); err != nil {
 		pool.Close()
-		return nil, pgOpenError(a, err)
+		return nil, pgOpenError(err)
 	}
 	return p, nil
 }
@@ -105,7 +105,7 @@ func (p *pgDB) firstLook(ctx context.Context, opt Options) error {
 }
 
 // pgOpenError says what to do about the errors of the first contact with a server.
-func pgOpenError(a address, err error) error {
+func pgOpenError(err error) error {
 	advice := "check that PostgreSQL runs and that the address names its host and port"
 	switch sqlState(err) {
 	case "28P01", "28000": // invalid password, invalid authorization
@@ -120,10 +120,10 @@ func pgOpenError(a address, err error) error {
 		advice = "let the user create in the database, or make the schema and give it to the user"
 	case "":
 		if isContext(err) || !errors.As(err, new(*pgconn.ConnectError)) {
-			return &dbError{text: "sqldb: cannot open the PostgreSQL database: " + a.redact(err.Error()), err: err}
+			return &dbError{text: "sqldb: cannot open the PostgreSQL database: " + err.Error(), err: err}
 		}
 	}
-	return &dbError{text: "sqldb: cannot open the PostgreSQL database: " + a.redact(err.Error()) + ": " + advice, err: err}
+	return &dbError{text: "sqldb: cannot open the PostgreSQL database: " + err.Error() + ": " + advice, err: err}
 }
 
 func (p *pgDB) close() { p.pool.Close() }

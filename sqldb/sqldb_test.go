@@ -278,6 +278,23 @@ func TestErrorsShowNoValues(t *testing.T) {
 				var b int64
 				return tx.QueryRow(ctx, "SELECT id FROM t WHERE id = $1", secret+"x").Scan(&b)
 			},
+			"number for a text": func(tx *sqldb.Tx) error {
+				if tx.Engine() == sqldb.SQLite {
+					return errors.New("SQLite compares anything with anything")
+				}
+				var b int64
+				return tx.QueryRow(ctx, "SELECT id FROM t WHERE body = $1", 4111111111111111).Scan(&b)
+			},
+			"number for a text, later": func(tx *sqldb.Tx) error {
+				if tx.Engine() == sqldb.SQLite {
+					return errors.New("SQLite compares anything with anything")
+				}
+				if _, err := tx.Exec(ctx, "DELETE FROM t WHERE id = 2"); err != nil {
+					return err
+				}
+				_, err := tx.Exec(ctx, "DELETE FROM t WHERE body = $1", 4111111111111111)
+				return err
+			},
 			"cast": func(tx *sqldb.Tx) error {
 				if tx.Engine() == sqldb.SQLite {
 					return errors.New("SQLite casts anything to anything")

@@ -214,6 +214,37 @@ func TestLeavingTheQueue(t *testing.T) {
 	}
 }
 
+// TestLeavingWhileTheLockIsAwaited: so may who is first in the queue while another process has the lock.
+func TestLeavingWhileTheLockIsAwaited(t *testing.T) {
+	t.Parallel()
+	db, address := openFile(t)
+	do(t, db, table)
+	other, err := sqldb.Open(t.Context(), address, sqldb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	err = other.Update(t.Context(), func(*sqldb.Tx) error {
+		ctx, cancel := context.WithCancel(t.Context())
+		left := make(chan error, 1)
+		go func() {
+			left <- db.Update(ctx, func(*sqldb.Tx) error { t.Error("closure was run"); return nil })
+		}()
+		for range 100 { // meanwhile it gets to where it waits
+			number(t, db, "SELECT count(*) FROM t")
+		}
+		cancel()
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Errorf("waiting: %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(t, db, "INSERT INTO t VALUES (1, 1)")
+}
+
 // TestCloseWaits: Close lets the closures that run end, and updates be committed.
 func TestCloseWaits(t *testing.T) {
 	t.Parallel()
