@@ -13,6 +13,7 @@ const (
 	ResponsePartial      ResponseCode = "A05"
 	ResponseDenied       ResponseCode = "D01"
 	ResponseOther        ResponseCode = "D26" // a decline for which nothing else fits
+	ResponseError        ResponseCode = "D27"
 	ResponseNoAnswer     ResponseCode = "E09"
 	ResponseChargeback   ResponseCode = "Z02"
 )
@@ -92,7 +93,7 @@ var responses = []Response{
 	{"D18", "Bad amount", Soft},
 	{"D21", "PIN tries exceeded", Soft},
 	{ResponseOther, "Declined", Soft},
-	{"D27", "Transaction error", Hard},
+	{ResponseError, "Transaction error", Hard},
 	{"D29", "Card restricted", Soft},
 	{"D30", "Call issuer", Soft},
 	{"D33", "Merchant not authorised", Hard},
