@@ -22,11 +22,14 @@ func readTrack(data string) (track, bool) {
 	}
 	if body, ok := strings.CutPrefix(strings.TrimPrefix(first, "%"), "B"); ok {
 		t, ok := readTrack1(body)
-		second := strings.IndexByte(rest, ';') // behind a check character, if any
-		if !ok || second < 0 {
+		// Between the tracks may stand a check character, which may be
+		// anything, also ";" itself.
+		_, second, _ := strings.Cut(rest, ";")
+		second = strings.TrimPrefix(second, ";")
+		if !ok || second == "" {
 			return t, ok
 		}
-		two, ok := readTrack2(rest[second:])
+		two, ok := readTrack2(second)
 		return t, ok && two.number == t.number && two.expiry == t.expiry
 	}
 	return readTrack2(first)
