@@ -38,7 +38,8 @@ func parseAddress(s string) (address, error) {
 			return address{}, errors.New(`sqldb: the database address names no file: use "sqlite:perennial.db"`)
 		}
 		if strings.HasPrefix(rest, ":memory:") || strings.ContainsRune(rest, 0) {
-			return address{}, errors.New(`sqldb: the database must be a file, for its readers have connections of their own: use "sqlite:perennial.db"`)
+			return address{}, errors.New("sqldb: the database must be a file, for its readers have connections of their own: " +
+				`use "sqlite:perennial.db"`)
 		}
 		return address{engine: SQLite, path: rest}, nil
 	case found && (scheme == "postgres" || scheme == "postgresql") && strings.HasPrefix(rest, "//"):

@@ -195,7 +195,7 @@ func (t *Tx) runBulk(ctx context.Context, p *bulkPlan, rows [][]any) (int64, err
 		for i, row := range rows {
 			n, err := t.Exec(ctx, p.q, row...)
 			if err != nil {
-				return 0, fmt.Errorf("row %d: %w", i, err)
+				return 0, fmt.Errorf("%w (row %d of the batch)", err, i)
 			}
 			changed += n
 		}

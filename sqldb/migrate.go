@@ -129,7 +129,8 @@ func (d *DB) makeVersionTable(ctx context.Context, table string) error {
 // failed because its table or row is there already, and may be about to if it was a deadlock.
 func collided(err error) bool {
 	switch sqlState(err) {
-	case pgSerializationFailure, pgDeadlock, pgUnique, "42P06", "42P07", "42701", "42710": // duplicate schema, table, column, object
+	case pgSerializationFailure, pgDeadlock, pgUnique,
+		"42P06", "42P07", "42701", "42710": // duplicate schema, table, column, object
 		return true
 	}
 	return liteCode(err)&0xff == liteBusy || IsUnique(err)
@@ -251,7 +252,8 @@ func translate(fsys fs.FS, e Engine) (fs.FS, error) {
 			return []byte(pair[1])
 		})
 		if unknown != nil {
-			return nil, fmt.Errorf("sqldb: migration %s: %s is none of {{strict}}, {{int}}, {{bool}}, {{text}}, {{bytes}}", name, unknown)
+			return nil, fmt.Errorf("sqldb: migration %s: %s is none of {{strict}}, {{int}}, {{bool}}, {{text}}, {{bytes}}",
+				name, unknown)
 		}
 	}
 	return files, nil

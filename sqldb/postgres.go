@@ -95,6 +95,12 @@ func (p *pgDB) firstLook(ctx context.Context, opt Options) error {
 	if opt.Schema == "" || opt.ReadOnly {
 		return nil
 	}
+	// A user who may use the schema need not be allowed to make one, and IF NOT EXISTS asks for that first.
+	var exists bool
+	err = c.QueryRow(ctx, "SELECT count(*) > 0 FROM pg_namespace WHERE nspname = $1", opt.Schema).Scan(&exists)
+	if err != nil || exists {
+		return err
+	}
 	for range attempts { // IF NOT EXISTS is not safe against another process that does the same
 		_, err = c.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+opt.Schema)
 		if err == nil || sqlState(err) != pgUnique {

@@ -9,8 +9,8 @@ import (
 )
 
 // A group is the closures that share one transaction and one fsync. It takes no further member when it has this many,
-// or when its members have together run this many statements (a row of a batch counts as one): some 10 ms of work,
-// which is what the callers at the front of the group wait for those behind.
+// or when its members have together run this many statements (a row of a batch counts as one): 5 to 10 ms of
+// work, which is what the callers at the front of the group wait for those behind.
 const (
 	groupMembers = 64
 	groupCost    = 500
@@ -165,8 +165,8 @@ func (w *writer) group(first *turn) {
 			cost += t.cost
 		}
 		if err != nil { // the transaction is gone, and with it the work of all
-			w.answer(members, fmt.Errorf("sqldb: the transaction shared with other updates was lost: %w", err))
 			_ = w.drop()
+			w.answerLost(members, u.own, err)
 			return
 		}
 		if t != nil && u.own == nil {
@@ -253,6 +253,19 @@ func (w *writer) answer(members []*turn, err error) {
 			u.end <- u.own
 		}
 	}
+}
+
+// answerLost tells the members of a group that SQLite has rolled back their transaction when the last of them failed, as
+// it does when the disk is full. own is that failure. The others get its text alone, for it must not look like theirs.
+func (w *writer) answerLost(members []*turn, own, err error) {
+	lost := fmt.Errorf("sqldb: the transaction shared with other updates was lost: %w", err)
+	if own != nil {
+		lost = fmt.Errorf("sqldb: the transaction shared with other updates was lost when one of them failed: %v", own) //nolint:errorlint // on purpose
+		last := len(members) - 1
+		members[last].end <- own
+		members = members[:last]
+	}
+	w.answer(members, lost)
 }
 
 // refuse tells first, and whoever else waits now, that no transaction can be begun. Each of them would wait as long as

@@ -165,14 +165,65 @@ func TestLostTransaction(t *testing.T) {
 			_, err := tx.Exec(ctx, "INSERT INTO t VALUES (3, 3)") // would be committed by itself
 			return err
 		})
-		if err == nil {
-			t.Error("no error")
+		if !sqldb.IsUnique(err) {
+			t.Errorf("%v; want the failure of the statement", err)
 		}
 		if n := number(t, db, "SELECT count(*) FROM t"); n != 1 {
 			t.Errorf("%d rows", n)
 		}
 	}
 	do(t, db, "INSERT INTO t VALUES (2, 2)")
+}
+
+// TestFullDisk: updates fail while the disk is full, and work again when there is room.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	db, _ := openFile(t)
+	do(t, db, "CREATE TABLE t (id BIGINT PRIMARY KEY, body BLOB)")
+	limit := func(pages int) {
+		t.Helper()
+		err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
+			_, err := sqldb.One(t.Context(), tx, sqldb.Scalar[int64], fmt.Sprintf("PRAGMA max_page_count = %d", pages))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(100)
+	const workers = 16
+	stored := make(chan bool, workers*4)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for r := range 4 {
+				err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
+					_, err := tx.Exec(t.Context(), "INSERT INTO t VALUES ($1, $2)", w*4+r, make([]byte, 20_000))
+					return err
+				})
+				if err != nil && !strings.Contains(err.Error(), "full") {
+					t.Error(err)
+				}
+				stored <- err == nil
+			}
+		})
+	}
+	wg.Wait()
+	close(stored)
+	want := int64(0)
+	for ok := range stored {
+		if ok {
+			want++
+		}
+	}
+	if n := number(t, db, "SELECT count(*) FROM t"); n != want || n == 0 || n == workers*4 {
+		t.Errorf("%d rows, and %d updates succeeded", n, want)
+	}
+	limit(1_000_000)
+	do(t, db, "INSERT INTO t VALUES (-1, zeroblob(20000))")
+	if s := number(t, db, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"); s != 0 {
+		t.Error("the file is damaged")
+	}
 }
 
 // TestLeavingTheQueue: who waits behind a long update may give up, and its closure is not run later.
