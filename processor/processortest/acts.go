@@ -219,7 +219,8 @@ func (s *suite) testVoid(t *testing.T) {
 	charged := s.approved(t, s.Driver.Charge, byID)
 	voidByID := s.back(byID, byID.Amount)
 	voidByID.Original, voidByID.OriginalID = "", charged.ProcessorID
-	s.approved(t, s.Driver.Void, voidByID)
+	first = s.approved(t, s.Driver.Void, voidByID)
+	same(t, "the same void by id again", first, s.approved(t, s.Driver.Void, voidByID))
 	late := s.charge(s.Card, usd(3000))
 	s.approved(t, s.Driver.Charge, late)
 	settled := s.back(late, late.Amount)

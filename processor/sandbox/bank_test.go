@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -514,6 +516,106 @@ func TestTwoProcesses(t *testing.T) {
 			t.Errorf("%d lines, totals %+v", len(lines), totals)
 		}
 	})
+}
+
+// TestTwoProcessesSettle lets two banks look up the same claims on the day on
+// which they settle.
+func TestTwoProcessesSettle(t *testing.T) {
+	sqldbtest.RunAddress(t, func(t *testing.T, address string) {
+		x, y := newTeller(t, open(t, address)), newTeller(t, open(t, address))
+		var claims []processor.Request
+		for range 40 {
+			r := x.claim("4099999992", 1999)
+			want(t, x.Charge, r, billing.AttemptPending, "00")
+			claims = append(claims, r)
+		}
+		var all sync.WaitGroup
+		for _, who := range []*teller{x, y} {
+			all.Go(func() {
+				for _, r := range claims {
+					out, err := who.Lookup(t.Context(), "demo", r.Reference, noon.Add(3*day))
+					if err != nil || out.State != billing.AttemptApproved {
+						t.Errorf("%s is %s, error %v", r.Reference, out.State, err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		totals, err := x.bank.Totals(t.Context(), "demo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "totals", []sandbox.Total{
+			{Kind: sandbox.LineClaim, Count: 40, Amount: billing.Minor(40*1999, "USD")},
+			{Kind: sandbox.LineSettlement, Count: 40, Amount: billing.Minor(40*1999, "USD")},
+		}, totals)
+	})
+}
+
+// TestClientGivesUp leaves while the bank is still busy with the request, which
+// it then finishes all the same.
+func TestClientGivesUp(t *testing.T) {
+	db := sqldbtest.Open(t, sqldb.SQLite)
+	x := newTeller(t, db)
+	arrived := make(chan struct{}, 10)
+	line := sandbox.Embedded(x.bank)
+	driver, err := sandbox.NewDriver(sandbox.EmbeddedURL, roundTrip(func(r *http.Request) (*http.Response, error) {
+		r = r.Clone(r.Context())
+		r.Body = &watched{r.Body, arrived}
+		return line.RoundTrip(r)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(t.Context(), func(*sqldb.Tx) error { // nobody can write meanwhile
+		ctx, giveUp := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			_, err := driver.Charge(ctx, x.card("4111111111111111", 1999))
+			done <- err
+		}()
+		<-arrived
+		giveUp()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.until(t, 1)
+}
+
+// until waits until the journal has so many lines.
+func (x *teller) until(t *testing.T, lines int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for len(x.journal(t)) < lines {
+		if ctx.Err() != nil {
+			t.Fatalf("the journal has no %d lines", lines)
+		}
+	}
+}
+
+// roundTrip is an http.RoundTripper in one function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// watched tells when a body is read.
+type watched struct {
+	io.ReadCloser
+	read chan<- struct{}
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	select {
+	case w.read <- struct{}{}:
+	default:
+	}
+	return w.ReadCloser.Read(p)
 }
 
 func TestJournalPages(t *testing.T) {

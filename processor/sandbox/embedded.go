@@ -18,6 +18,12 @@ type embedded struct{ handler http.Handler }
 
 // RoundTrip lets the bank's handler answer the request.
 func (e *embedded) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		if r.Body != nil {
+			r.Body.Close()
+		}
+		return nil, fmt.Errorf("sandbox: embedded bank: %w", err)
+	}
 	ctx, hangUp := context.WithCancel(r.Context())
 	arrived := r.Clone(ctx)
 	arrived.RequestURI, arrived.RemoteAddr = r.URL.RequestURI(), "embedded"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"path"
+	"slices"
 	"strconv"
 
 	"github.com/perennial-billing/perennial/billing"
@@ -67,6 +68,9 @@ func (f *Fault) check() error {
 		default:
 			return billing.FieldError(billing.Invalid, "on", "must be charge, void, refund, credit, lookup or notices")
 		}
+		if !f.on(on) {
+			return billing.FieldError(billing.Invalid, "on", "an act alone can be declined or late, a look-up alone unseeing")
+		}
 	}
 	if _, err := path.Match(f.Reference, ""); err != nil {
 		return billing.FieldError(billing.Invalid, "reference", "is a malformed pattern")
@@ -82,28 +86,31 @@ func (f *Fault) check() error {
 		if !f.Response.Known() || f.Response.Severity() == billing.Good {
 			return billing.FieldError(billing.Invalid, "response", "must be the code of a decline")
 		}
-	case Late:
-		if f.on(OnLookup) && len(f.On) > 0 || f.on(OnNotices) {
-			return billing.FieldError(billing.Invalid, "do", "only an act can be late")
-		}
-	case "", TimeoutBefore, TimeoutAfter, CutBefore, CutAfter, CutMidway, ErrorBefore, ErrorAfter, MalformedAfter, InProgress, Unseen:
+	case "", Late, TimeoutBefore, TimeoutAfter, CutBefore, CutAfter, CutMidway, ErrorBefore, ErrorAfter, MalformedAfter, InProgress, Unseen:
 	default:
 		return billing.FieldError(billing.Invalid, "do", "is no trouble that the bank knows")
 	}
 	return nil
 }
 
-// on reports whether the fault may fire on a kind of request.
+// on reports whether the fault may fire on a kind of request. A trouble without
+// a meaning there leaves it alone.
 func (f *Fault) on(kind string) bool {
+	act := kind != OnLookup && kind != OnNotices
+	switch f.Do {
+	case Decline, Late:
+		if !act {
+			return false
+		}
+	case Unseen:
+		if kind != OnLookup {
+			return false
+		}
+	}
 	if len(f.On) == 0 {
 		return kind != OnNotices
 	}
-	for _, k := range f.On {
-		if k == kind {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(f.On, kind)
 }
 
 // matches reports whether the fault may fire on this request.

@@ -28,7 +28,9 @@ func (x *teller) setFaults(t *testing.T, merchant string, faults ...sandbox.Faul
 func TestFaultsChoose(t *testing.T) {
 	sqldbtest.Run(t, func(t *testing.T, db *sqldb.DB) {
 		x := newTeller(t, db)
-		decline := func(code billing.ResponseCode) sandbox.Fault { return sandbox.Fault{Do: sandbox.Decline, Response: code} }
+		decline := func(code billing.ResponseCode) sandbox.Fault {
+			return sandbox.Fault{Do: sandbox.Decline, Response: code}
+		}
 		with := func(f sandbox.Fault, alter func(*sandbox.Fault)) sandbox.Fault { alter(&f); return f }
 		charge := func(reference string, code billing.ResponseCode) {
 			t.Helper()
@@ -127,7 +129,7 @@ func TestFaultsRefused(t *testing.T) {
 	for _, f := range []sandbox.Fault{
 		{Do: "explode"}, {On: []string{"everything"}}, {Reference: "["}, {Count: -1}, {PerMillion: 1_000_001}, {Do: sandbox.Late, Lookups: -2},
 		{BeforeMS: -1}, {AfterMS: 1 << 30}, {Do: sandbox.Decline}, {Do: sandbox.Decline, Response: "00"}, {Do: sandbox.Decline, Response: "no"},
-		{Do: sandbox.Late, On: []string{"lookup"}},
+		{Do: sandbox.Late, On: []string{"lookup"}}, {Do: sandbox.Unseen, On: []string{"charge"}},
 	} {
 		if err := x.bank.SetFaults(t.Context(), "demo", f); billing.KindOf(err) != billing.Invalid {
 			t.Errorf("%+v: error %v", f, err)
@@ -205,7 +207,8 @@ func TestUnseen(t *testing.T) {
 	x := newTeller(t, sqldbtest.Open(t, sqldb.SQLite))
 	r := x.card("4111111111111111", 1999)
 	want(t, x.Charge, r, billing.AttemptApproved, "00")
-	x.setFaults(t, "demo", sandbox.Fault{On: []string{sandbox.OnLookup}, Do: sandbox.Unseen, Count: 1})
+	x.setFaults(t, "demo", sandbox.Fault{Do: sandbox.Unseen, Count: 1})
+	want(t, x.Charge, x.card("4111111111111111", 1999), billing.AttemptApproved, "00") // which it leaves alone
 	if _, err := x.Lookup(t.Context(), "demo", r.Reference, noon); !errors.Is(err, processor.ErrNotFound) {
 		t.Errorf("error %v, want ErrNotFound", err)
 	}
@@ -251,11 +254,7 @@ func TestDelays(t *testing.T) {
 		}()
 		x.setFaults(t, "other") // any write: the bank's books work meanwhile
 		if acted {
-			for len(x.journal(t)) < 2 { // until the act is seen
-				if ctx.Err() != nil {
-					t.Fatal("never acted")
-				}
-			}
+			x.until(t, 2)
 		}
 		giveUp()
 		if err := <-done; !errors.Is(err, context.Canceled) {

@@ -56,12 +56,14 @@ func (b *Bank) serveAct(w http.ResponseWriter, r *http.Request, kind billing.Att
 		refuse(w, err)
 		return
 	}
-	own, all, err := b.treatment(r.Context(), o.merchant)
+	// The request has arrived: from here on nothing depends on the client.
+	ctx := context.WithoutCancel(r.Context())
+	own, all, err := b.treatment(ctx, o.merchant)
 	if err != nil {
 		refuse(w, err)
 		return
 	}
-	f, err := b.fault(r.Context(), own, all, string(kind), o.reference)
+	f, err := b.fault(ctx, own, all, string(kind), o.reference)
 	if err != nil {
 		refuse(w, err)
 		return
