@@ -112,9 +112,6 @@ func (m *merchant) check(ps *Problems) {
 		}
 	}
 	m.checkClock(ps)
-	if m.Settings.text != nil {
-		checkSettings(ps, m.Settings.Where, m.Settings.given)
-	}
 	seen := make(map[string]place)
 	for _, a := range m.Accounts {
 		if required(ps, a.Where, "code", a.Code) {
