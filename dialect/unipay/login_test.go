@@ -81,7 +81,9 @@ func TestPrivileges(t *testing.T) {
 		if err := s.Store.Update(ctx, s.Merchant.ID, func(tx *store.Tx) error { return tx.InsertAccount(ctx, second) }); err != nil {
 			t.Fatal(err)
 		}
-		c.AdmitTo(s.Merchant, func(l *billing.Login) { l.Name, l.Accounts, l.AllowRawData = "api-second", []billing.AccountID{second.ID}, false })
+		c.AdmitTo(s.Merchant, func(l *billing.Login) {
+			l.Name, l.Accounts, l.AllowRawData = "api-second", []billing.AccountID{second.ID}, false
+		})
 		c.AdmitTo(s.Merchant, func(l *billing.Login) { l.Name, l.Role = "clerk", billing.RoleClerk })
 		ask := func(user, method, url, body string) dialecttest.Reply {
 			return c.Ask(method, Prefix+url, basic(user, dialecttest.Password), body)

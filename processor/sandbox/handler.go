@@ -77,7 +77,7 @@ func (b *Bank) serveAct(w http.ResponseWriter, r *http.Request, kind billing.Att
 	if f.Do == Late {
 		b.hold(o, effective(own, all), f.Lookups)
 	}
-	b.disturb(w, r, f, string(kind), o.reference, func(ctx context.Context) (any, error) {
+	b.disturb(w, r, f, asked{string(kind), o.reference}, func(ctx context.Context) (any, error) {
 		b.release(o.merchant, o.reference) // this request overtakes one that is still on its way
 		e, err := b.act(ctx, o, effective(own, all))
 		if err != nil {
@@ -105,7 +105,7 @@ func (b *Bank) serveLookup(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	b.disturb(w, r, f, OnLookup, reference, func(ctx context.Context) (any, error) {
+	b.disturb(w, r, f, asked{OnLookup, reference}, func(ctx context.Context) (any, error) {
 		if f.Do == Unseen {
 			return nil, errNotFound
 		}
@@ -139,7 +139,7 @@ func (b *Bank) serveNotices(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	b.disturb(w, r, f, OnNotices, "", func(ctx context.Context) (any, error) {
+	b.disturb(w, r, f, asked{kind: OnNotices}, func(ctx context.Context) (any, error) {
 		list, err := b.notices(ctx, merchant, after, effective(own, all), at)
 		return map[string][]noticeBody{"notices": list}, err
 	})
@@ -220,15 +220,19 @@ func (b *Bank) serveDeliveries(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, map[string]int{"delivered": n})
 }
 
+// asked is what a request is about: what it asks for, as in Fault.On, and under
+// which reference, if it has one.
+type asked struct{ kind, reference string }
+
 // disturb serves a request with what a fault says goes wrong. act is not ended
 // by a client that gives up.
-func (b *Bank) disturb(w http.ResponseWriter, r *http.Request, f Fault, kind, reference string, act func(context.Context) (any, error)) {
+func (b *Bank) disturb(w http.ResponseWriter, r *http.Request, f Fault, a asked, act func(context.Context) (any, error)) {
 	if !wait(r.Context(), f.BeforeMS) {
 		panic(http.ErrAbortHandler) // the client gave up before its request arrived
 	}
 	switch f.Do {
 	case TimeoutBefore, Late:
-		b.fallSilent(r, kind, reference)
+		b.fallSilent(r, a.kind, a.reference)
 	case CutBefore:
 		panic(http.ErrAbortHandler)
 	case ErrorBefore:
@@ -239,7 +243,7 @@ func (b *Bank) disturb(w http.ResponseWriter, r *http.Request, f Fault, kind, re
 	wait(r.Context(), f.AfterMS)
 	switch f.Do {
 	case TimeoutAfter:
-		b.fallSilent(r, kind, reference)
+		b.fallSilent(r, a.kind, a.reference)
 	case CutAfter:
 		panic(http.ErrAbortHandler)
 	case ErrorAfter:
