@@ -25,8 +25,9 @@ const day = 24 * time.Hour
 // teller is a bank with a driver in the same process.
 type teller struct {
 	*sandbox.Driver
-	bank *sandbox.Bank
-	last int
+	bank     *sandbox.Bank
+	merchant string
+	last     int
 }
 
 func newTeller(t *testing.T, db *sqldb.DB) *teller {
@@ -39,14 +40,14 @@ func newTeller(t *testing.T, db *sqldb.DB) *teller {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &teller{Driver: driver, bank: bank}
+	return &teller{Driver: driver, bank: bank, merchant: "demo"}
 }
 
 // card is a charge of a card in dollars under a new reference.
 func (x *teller) card(number string, minor int64) processor.Request {
 	x.last++
 	return processor.Request{
-		Merchant: "demo", Reference: fmt.Sprintf("c-%d", x.last), Amount: billing.Minor(minor, "USD"),
+		Merchant: x.merchant, Reference: fmt.Sprintf("c-%d", x.last), Amount: billing.Minor(minor, "USD"),
 		Instrument: billing.VisaCredit, Number: billing.NewSecret(number), Expiry: "1229", At: noon,
 	}
 }
@@ -62,7 +63,7 @@ func (x *teller) claim(number string, minor int64) processor.Request {
 func (x *teller) back(original processor.Request, minor int64, at time.Time) processor.Request {
 	x.last++
 	return processor.Request{
-		Merchant: "demo", Reference: fmt.Sprintf("b-%d", x.last), Original: original.Reference,
+		Merchant: x.merchant, Reference: fmt.Sprintf("b-%d", x.last), Original: original.Reference,
 		Amount: billing.Minor(minor, "USD"), Instrument: original.Instrument, At: at,
 	}
 }

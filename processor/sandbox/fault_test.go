@@ -151,7 +151,7 @@ func TestLate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x := &teller{Driver: driver, bank: bank}
+		x := &teller{Driver: driver, bank: bank, merchant: "demo"}
 		late := func(lookups int) processor.Request {
 			t.Helper()
 			x.setFaults(t, "demo", sandbox.Fault{Do: sandbox.Late, Lookups: lookups, Count: 1})
@@ -371,7 +371,7 @@ func TestDriverTrustsTheBankAlone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			x := &teller{Driver: driver}
+			x := &teller{Driver: driver, merchant: "demo"}
 			out, err := x.Charge(t.Context(), x.card("4111111111111111", 1999))
 			if err == nil {
 				t.Fatalf("an outcome came: %s", out.State)
@@ -396,7 +396,7 @@ func TestDriverFollowsNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &teller{Driver: driver}
+	x := &teller{Driver: driver, merchant: "demo"}
 	if out, err := x.Charge(t.Context(), x.card("4111111111111111", 1999)); err == nil {
 		t.Errorf("an outcome came: %s", out.State)
 	}

@@ -2,7 +2,6 @@ package sandbox_test
 
 import (
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -12,21 +11,20 @@ import (
 	"github.com/perennial-billing/perennial/processor"
 	"github.com/perennial-billing/perennial/processor/sandbox"
 	"github.com/perennial-billing/perennial/sqldb"
+	"github.com/perennial-billing/perennial/sqldb/sqldbtest"
 )
 
 // TestJournalAddsUp does random things in a random order while time goes on,
 // and then holds the journal against the rules that no order may break.
 func TestJournalAddsUp(t *testing.T) {
-	dir := t.TempDir()
+	x := newTeller(t, sqldbtest.Open(t, sqldb.SQLite))
 	runs := 0
 	rapid.Check(t, func(rt *rapid.T) {
-		runs++
-		db, err := sqldb.Open(t.Context(), fmt.Sprintf("sqlite:%s", filepath.Join(dir, fmt.Sprintf("%d.db", runs))), sqldb.Options{Volatile: true})
-		if err != nil {
-			rt.Fatal(err)
+		runs++ // a merchant for each run
+		s := &story{
+			T: rt, first: map[string]billing.Outcome{}, now: noon,
+			teller: &teller{Driver: x.Driver, bank: x.bank, merchant: fmt.Sprintf("m-%d", runs)},
 		}
-		defer db.Close()
-		s := &story{T: rt, teller: newTeller(t, db), first: map[string]billing.Outcome{}, now: noon}
 		for range rapid.IntRange(5, 40).Draw(rt, "acts") {
 			s.step(t)
 		}
@@ -72,7 +70,7 @@ func (s *story) step(t *testing.T) {
 		s.perform(t, again.kind, again.r)
 	case what == 7:
 		of := rapid.SampledFrom(s.done).Draw(s.T, "looked up").r
-		if _, err := s.Lookup(t.Context(), "demo", of.Reference, s.now); err != nil {
+		if _, err := s.Lookup(t.Context(), s.merchant, of.Reference, s.now); err != nil {
 			s.Fatal(err)
 		}
 	case what == 8:
@@ -110,7 +108,7 @@ func (s *story) perform(t *testing.T, kind billing.AttemptKind, r processor.Requ
 func (s *story) takeNotices(t *testing.T) {
 	for {
 		after := int64(len(s.notices))
-		page, err := s.Notices(t.Context(), "demo", after, s.now)
+		page, err := s.Notices(t.Context(), s.merchant, after, s.now)
 		if err != nil {
 			s.Fatal(err)
 		}
@@ -135,7 +133,7 @@ type fate struct {
 
 // check holds the journal against the rules.
 func (s *story) check(t *testing.T) {
-	lines, err := s.bank.Journal(t.Context(), "demo")
+	lines, err := s.bank.Journal(t.Context(), s.merchant)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -214,7 +212,7 @@ func (s *story) fates(lines []sandbox.Line) (fates map[string]*fate, told int) {
 }
 
 func (s *story) checkTotals(t *testing.T, lines []sandbox.Line) {
-	totals, err := s.bank.Totals(t.Context(), "demo")
+	totals, err := s.bank.Totals(t.Context(), s.merchant)
 	if err != nil {
 		s.Fatal(err)
 	}
