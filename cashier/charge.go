@@ -262,7 +262,7 @@ func (c *Cashier) ask(ctx context.Context, account *processor.Account, a *billin
 	outcome := account.Do(ctx, a.Kind, r)
 	if outcome.State == billing.AttemptUnknown {
 		if known, found, err := account.Lookup(ctx, r.Merchant, r.Reference, r.At); err == nil && found {
-			outcome = known
+			outcome = credible(a, known)
 		}
 	}
 	c.Answered(a.Kind, outcome)

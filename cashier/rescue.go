@@ -46,6 +46,7 @@ func (c *Cashier) Rescue(ctx context.Context, m *billing.Merchant, o Order, at t
 	case err != nil:
 		return Answer{a, billing.Outcome{State: keepState(a), Response: billing.SystemMalfunction, Message: "the processor does not answer"}}, nil
 	case found:
+		outcome = credible(a, outcome)
 		c.Answered(a.Kind, outcome)
 		return Answer{a, outcome}, nil
 	case a.Kind == billing.AskCharge && a.PaymentMethodID != 0 && a.State != billing.AttemptPending:
@@ -55,6 +56,19 @@ func (c *Cashier) Rescue(ctx context.Context, m *billing.Merchant, o Order, at t
 	}
 	return Answer{a, billing.Outcome{State: billing.AttemptDeclined, Response: billing.IssuerUnavailable,
 		Message: "the request never reached the processor; nothing was moved"}}, nil
+}
+
+// credible is what a look-up told of an attempt, unless it is of another
+// currency or of more than was asked: that is not what became of this attempt,
+// and a person must say what is.
+func credible(a *billing.Attempt, o billing.Outcome) billing.Outcome {
+	if o.Amount.IsZero() {
+		return o
+	}
+	if order, err := o.Amount.Cmp(a.Amount); err != nil || order > 0 {
+		return billing.Outcome{State: billing.AttemptUnknown, Message: "the processor knows another amount under this reference"}
+	}
+	return o
 }
 
 // patience is how often a processor must say that it has not seen a request
