@@ -83,6 +83,11 @@ func (d Date) Start(zone *time.Location) time.Time {
 			begin = at // the change has carried the wall clock into the date or past it
 		}
 		_, end := at.ZoneBounds()
+		if !end.After(at) && !end.IsZero() {
+			// Beyond the changes that a zone's file lists, package time ends each
+			// year after 365 days: on 31 December of a leap year the end is past.
+			end = at.Add(time.Hour)
+		}
 		if end.IsZero() || begin.Before(end) {
 			return begin
 		}
