@@ -81,7 +81,7 @@ type Settings struct {
 	CodeScope         CodeScope `json:"code_scope,omitempty"`           // default account
 	RetryDays         []int     `json:"retry_days,omitempty"`           // days after the first decline on which a soft decline is tried again; default 3, 7, 14; [0] never
 	CloseSalesDays    int       `json:"close_sales_days,omitempty"`     // days before a billing date in which the subscription cannot be changed
-	BillingDay        int       `json:"billing_day,omitempty"`          // day of month of a first billing date that was not given; 0 the day after creation
+	BillingDay        int       `json:"billing_day,omitempty"`          // day of month, 1 to 28 so that every month has it, of a first billing date that was not given; 0 the day after creation
 	AllowPastBilling  bool      `json:"allow_past_billing,omitempty"`   // whether a first billing date may lie in the past
 	WriteOffAfterDays int       `json:"write_off_after_days,omitempty"` // days after the due date when what is still owed is written off; 0 never
 	Fees              Fees      `json:"fees,omitzero"`
@@ -152,7 +152,7 @@ func (s Settings) Check() error {
 		value int
 		most  int
 	}{
-		{"close_sales_days", s.CloseSalesDays, 365}, {"billing_day", s.BillingDay, 31},
+		{"close_sales_days", s.CloseSalesDays, 365}, {"billing_day", s.BillingDay, 28},
 		{"write_off_after_days", s.WriteOffAfterDays, 3650}, {"late_after_days", s.Fees.LateAfterDays, 3650},
 	}
 	for _, d := range days {

@@ -23,7 +23,7 @@ func TestSettingsCheck(t *testing.T) {
 		{"defaults written out", billing.Settings{}.WithDefaults(), ""},
 		{"everything chosen", billing.Settings{
 			Balancing: billing.InvoiceFirst, CodeScope: billing.WithinCustomer, RetryDays: []int{1, 2, 365},
-			CloseSalesDays: 365, BillingDay: 31, AllowPastBilling: true, WriteOffAfterDays: 3650,
+			CloseSalesDays: 365, BillingDay: 28, AllowPastBilling: true, WriteOffAfterDays: 3650,
 			Fees: billing.Fees{
 				Enrollment: billing.MaxAmount, SoftDecline: 1, HardDecline: 1, Retry: 1, Chargeback: 1, Freeze: 1,
 				FrozenBilling: 1, Late: 1, LateAfterDays: 3650,
@@ -46,7 +46,7 @@ func TestSettingsCheck(t *testing.T) {
 		{"closed days below nought", billing.Settings{CloseSalesDays: -1}, "close_sales_days"},
 		{"closed days", billing.Settings{CloseSalesDays: 366}, "close_sales_days"},
 		{"billing day below nought", billing.Settings{BillingDay: -1}, "billing_day"},
-		{"billing day", billing.Settings{BillingDay: 32}, "billing_day"},
+		{"billing day", billing.Settings{BillingDay: 29}, "billing_day"},
 		{"write-off below nought", billing.Settings{WriteOffAfterDays: -1}, "write_off_after_days"},
 		{"write-off", billing.Settings{WriteOffAfterDays: 3651}, "write_off_after_days"},
 		{"days of the late fee below nought", billing.Settings{Fees: billing.Fees{Late: 1, LateAfterDays: -1}}, "late_after_days"},
@@ -111,7 +111,7 @@ func validSettings() *rapid.Generator[billing.Settings] {
 			CodeScope:         rapid.SampledFrom([]billing.CodeScope{"", billing.WithinAccount, billing.WithinMerchant, billing.WithinCustomer}).Draw(t, "scope"),
 			RetryDays:         rapid.SampledFrom([][]int{nil, {}, {0}, {1}, {3, 7, 14}, {1, 2, 3, 4, 5}}).Draw(t, "retries"),
 			CloseSalesDays:    rapid.IntRange(0, 365).Draw(t, "close"),
-			BillingDay:        rapid.IntRange(0, 31).Draw(t, "day"),
+			BillingDay:        rapid.IntRange(0, 28).Draw(t, "day"),
 			AllowPastBilling:  rapid.Bool().Draw(t, "past"),
 			WriteOffAfterDays: rapid.IntRange(0, 3650).Draw(t, "write-off"),
 		}

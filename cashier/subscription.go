@@ -131,18 +131,16 @@ func (s *Session) subscription(owner *billing.Customer, plan *billing.Plan, meth
 }
 
 // defaultFirstDate is the day after today, or the next day that is the
-// merchant's billing day of the month, clamped to the month's end.
+// merchant's billing day of the month.
 func defaultFirstDate(today billing.Date, billingDay int) billing.Date {
 	if billingDay == 0 {
 		return today.AddDays(1)
 	}
-	for k := 0; ; k++ {
-		month := billing.Date{Year: today.Year, Month: today.Month, Day: 1}.AddMonths(k)
-		month.Day = min(billingDay, billing.DaysIn(month.Year, month.Month))
-		if month.After(today) {
-			return month
-		}
+	first := billing.Date{Year: today.Year, Month: today.Month, Day: billingDay}
+	if !first.After(today) {
+		first = first.AddMonths(1)
 	}
+	return first
 }
 
 // changeSubscription runs a change of one subscription and its adjustments, and
