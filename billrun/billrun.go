@@ -417,10 +417,11 @@ func (w *walk) drain(ctx context.Context, at time.Time, next func() (cashier.Bat
 	for !exhausted || waiting > 0 {
 		if !exhausted && waiting <= w.r.InFlight {
 			batch, err := next()
-			if err != nil {
-				failure = errors.Join(failure, err)
+			if err != nil { // nothing of this batch is written down, so nothing is sent
+				failure, exhausted = errors.Join(failure, err), true
+				continue
 			}
-			exhausted = err != nil || batch.Events == 0 || ctx.Err() != nil
+			exhausted = batch.Events == 0 || ctx.Err() != nil
 			waiting += len(batch.Orders)
 			for _, o := range batch.Orders {
 				senders.Go(func() {

@@ -24,6 +24,15 @@ type Batch struct {
 	Orders   []Order // attempts to be sent
 }
 
+// committed is the batch of a transaction, and nothing of one that failed: what
+// that had written down is gone, and an order of it must never be sent.
+func committed(batch Batch, err error) (Batch, error) {
+	if err != nil {
+		return Batch{}, err
+	}
+	return batch, nil
+}
+
 // Bill takes up to limit subscriptions past their next event: the invoice is
 // made, prepayments are used up, and what remains owed is claimed, in one
 // transaction per batch (protocols/unipay.md 6.3, steps 1 to 3). Subscriptions
@@ -64,7 +73,7 @@ func (c *Cashier) Bill(ctx context.Context, m *billing.Merchant, at, until time.
 		}
 		return b.flush(ctx)
 	})
-	return batch, err
+	return committed(batch, err)
 }
 
 // advance takes one subscription past its next event and posts the invoice
@@ -137,7 +146,7 @@ func (c *Cashier) Collect(ctx context.Context, m *billing.Merchant, at time.Time
 		batch.Events = len(found)
 		return b.flush(ctx)
 	})
-	return batch, err
+	return committed(batch, err)
 }
 
 // group is what one claim covers: the debts of a customer that are paid with
@@ -295,7 +304,7 @@ func (c *Cashier) Grow(ctx context.Context, m *billing.Merchant, at time.Time, l
 		}
 		return b.flush(ctx)
 	})
-	return batch, err
+	return committed(batch, err)
 }
 
 // grow takes one debt past the day on which its age matters. A debt that is

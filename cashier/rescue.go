@@ -16,7 +16,10 @@ func (c *Cashier) Abandoned(ctx context.Context, m *billing.Merchant, limit int)
 		list, err = tx.ClaimAbandoned(ctx, wall, wall.Add(c.Lease), limit)
 		return err
 	})
-	return list, err
+	if err != nil {
+		return nil, err // a lease that was not committed is nobody's
+	}
+	return list, nil
 }
 
 // Pending takes pending claims that are to be asked about.
@@ -25,7 +28,10 @@ func (c *Cashier) Pending(ctx context.Context, m *billing.Merchant, at time.Time
 		list, err = tx.ClaimPending(ctx, at, c.Now().Add(c.Lease), limit)
 		return err
 	})
-	return list, err
+	if err != nil {
+		return nil, err // a lease that was not committed is nobody's
+	}
+	return list, nil
 }
 
 // Rescue asks the processor by our reference what became of an attempt. What

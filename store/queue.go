@@ -18,7 +18,7 @@ type Work struct {
 	Age          time.Time // a debt grows by age
 	Notices      time.Time // the processor is to be asked for notices
 	Lease        time.Time // an attempt is abandoned, by the world's clock
-	Busy         bool      // an attempt is in a worker's hands, perhaps a dead one's: sent, or being asked about
+	Busy         bool      // a claim is in a worker's hands, perhaps a dead one's: sent, or being asked about
 }
 
 // First is the earliest of what is due by the merchant's clock, zero if none.
@@ -44,7 +44,8 @@ func (v *View) Work(ctx context.Context) (Work, error) {
 			COALESCE((SELECT MIN(age_at) FROM activity WHERE merchant_id = $1 AND age_at IS NOT NULL), 0),
 			COALESCE((SELECT notices_at FROM merchant WHERE id = $1), 0),
 			COALESCE((SELECT MIN(lease_until) FROM attempt WHERE merchant_id = $1 AND lease_until IS NOT NULL), 0),
-			EXISTS (SELECT 1 FROM attempt WHERE merchant_id = $1 AND lease_until IS NOT NULL AND state <> 'unknown')`,
+			EXISTS (SELECT 1 FROM attempt WHERE merchant_id = $1 AND lease_until IS NOT NULL
+				AND (state = 'sending' AND claim OR state = 'pending'))`,
 		v.merchant).Scan(&us[0], &us[1], &us[2], &us[3], &us[4], &us[5], &busy)
 	return Work{Subscription: instant(us[0]), Pending: instant(us[1]), Collect: instant(us[2]), Age: instant(us[3]),
 		Notices: instant(us[4]), Lease: instant(us[5]), Busy: busy}, err
