@@ -39,8 +39,8 @@ Examples:
 func openBankOf(ctx context.Context, l place) (*sandbox.Bank, io.Closer, error) {
 	address, _ := l.bank()
 	if isFile(address) {
-		if _, err := os.Stat(strings.TrimPrefix(address, "sqlite:")); err != nil {
-			return nil, nil, fmt.Errorf("there is no sandbox bank at %s: say with --data or --bank-db where its books are", strings.TrimPrefix(address, "sqlite:"))
+		if _, err := os.Stat(filePath(address)); err != nil {
+			return nil, nil, fmt.Errorf("there is no sandbox bank at %s: say with --data or --bank-db where its books are", filePath(address))
 		}
 	}
 	return openBank(ctx, l)

@@ -77,10 +77,13 @@ func (p *process) openCore(ctx context.Context, o coreOptions) (_ *core, err err
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	if c.store, err = p.openStore(ctx, o); err != nil {
+	if err := o.findBooks(); err != nil {
 		return nil, err
 	}
 	if c.vault, err = p.masterKey(o.place); err != nil {
+		return nil, err // before books are begun that nothing opens
+	}
+	if c.store, err = p.openStore(ctx, o); err != nil {
 		return nil, err
 	}
 	if err := c.checkMasterKey(ctx); err != nil {
@@ -106,14 +109,22 @@ func (p *process) openCore(ctx context.Context, o coreOptions) (_ *core, err err
 	return c, nil
 }
 
-// openStore opens the books alone.
-func (p *process) openStore(ctx context.Context, o coreOptions) (*store.Store, error) {
+// findBooks refuses books that are not there, unless they may be begun.
+func (o coreOptions) findBooks() error {
 	begun, err := o.exists()
 	if err != nil {
-		return nil, fmt.Errorf("cannot reach the books: %w", err)
+		return fmt.Errorf("cannot reach the books: %w", err)
 	}
 	if !begun && !o.Create {
-		return nil, fmt.Errorf("there are no books at %s: start `perennial demo` or `perennial serve` there first, or say with --data or --db where they are", o.place)
+		return fmt.Errorf("there are no books at %s: begin them with `perennial demo`, `perennial apply` or `perennial migrate`, or say with --data or --db where they are", o.place)
+	}
+	return nil
+}
+
+// openStore opens the books alone.
+func (p *process) openStore(ctx context.Context, o coreOptions) (*store.Store, error) {
+	if err := o.findBooks(); err != nil {
+		return nil, err
 	}
 	if o.Create && isFile(o.books()) {
 		if err := o.makeFolder(); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,14 +11,21 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/perennial-billing/perennial/billing"
-	"github.com/perennial-billing/perennial/cashier"
-	"github.com/perennial-billing/perennial/store"
+	"github.com/perennial-billing/perennial/dialect/unipay"
+	"github.com/perennial-billing/perennial/setup"
 )
 
-// What the demo is made of. It is published, so it is served to this machine only.
+// demoFile is the set-up file of the demo. What is in it is published, so it is
+// served to this machine only.
+//
+//go:embed demo.yaml
+var demoFile string
+
+// What stands in the demo's set-up file.
 const (
 	demoMerchant = "demo"
 	demoUser     = "api-demo"
@@ -68,7 +76,7 @@ func (c *demoCommand) Run(ctx context.Context, p *process) (err error) {
 		return err
 	}
 	defer closing(g, &err)
-	m, err := g.plant(ctx, c.Clock)
+	m, err := g.plant(ctx, p, c.Clock)
 	if err != nil {
 		return err
 	}
@@ -106,7 +114,7 @@ func onThisMachine(host string) bool {
 // makeMasterKey makes a master key where there is none, for books that hold
 // nothing yet.
 func (c *demoCommand) makeMasterKey(ctx context.Context, p *process) (err error) {
-	if p.getenv(masterKeyVariable) != "" {
+	if _, given := p.lookupEnv(masterKeyVariable); given {
 		return nil
 	}
 	if _, err := os.Stat(c.masterKeyPath()); !errors.Is(err, fs.ErrNotExist) {
@@ -133,64 +141,50 @@ func (c *demoCommand) makeMasterKey(ctx context.Context, p *process) (err error)
 }
 
 // plant makes the demo merchant, if it is not there, and sets its clock if that
-// is asked for.
-func (g *gateway) plant(ctx context.Context, clock string) (*billing.Merchant, error) {
+// is asked for. Books that hold others are somebody's, and not to play with.
+func (g *gateway) plant(ctx context.Context, p *process, clock string) (*billing.Merchant, error) {
 	m, err := g.store.MerchantByCode(ctx, demoMerchant)
-	if err == nil && clock == "" {
-		return m, nil
+	switch {
+	case billing.KindOf(err) == billing.NotFound:
+		return g.plantNew(ctx, p, clock)
+	case err != nil || clock == "":
+		return m, err
 	}
-	if err == nil {
-		at, err := parseMoment(clock, m.Zone)
+	at, err := parseMoment(clock, m.Zone)
+	if err != nil {
+		return nil, err
+	}
+	return g.cashier.SetClock(ctx, m.ID, billing.ClockRunning, at)
+}
+
+func (g *gateway) plantNew(ctx context.Context, p *process, clock string) (*billing.Merchant, error) {
+	ids, err := g.store.MerchantIDs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(ids) > 0 {
+		return nil, fmt.Errorf("the books at %s hold other merchants: give the demo a folder of its own with --data", g.place)
+	}
+	text := demoFile
+	if clock != "" {
+		zone, err := time.LoadLocation(demoZone)
 		if err != nil {
 			return nil, err
 		}
-		return g.cashier.SetClock(ctx, m.ID, billing.ClockRunning, at)
-	}
-	if billing.KindOf(err) != billing.NotFound {
-		return nil, err
-	}
-	if clock == "" {
-		clock = demoClock
-	}
-	zone, err := time.LoadLocation(demoZone)
-	if err != nil {
-		return nil, err
-	}
-	at, err := parseMoment(clock, zone)
-	if err != nil {
-		return nil, err
-	}
-	m = &billing.Merchant{Code: demoMerchant, Name: "Demo merchant", Mode: billing.Test, Zone: zone, Currency: "USD",
-		Clock:    billing.Clock{Mode: billing.ClockRunning, At: at.UTC(), Set: g.now().UTC()},
-		Settings: billing.Settings{AllowPastBilling: true}}
-	if err := g.cashier.NewMerchant(ctx, m); err != nil {
-		return nil, err
-	}
-	hash, err := cashier.HashPassword(billing.NewSecret(demoPassword))
-	if err != nil {
-		return nil, err
-	}
-	err = g.store.Update(ctx, m.ID, func(tx *store.Tx) error {
-		a := &billing.Account{Code: demoAccount, Name: "Demo", CreatedAt: m.CreatedAt}
-		if err := tx.InsertAccount(ctx, a); err != nil {
-			return err
-		}
-		l := &billing.Login{Name: demoUser, Role: billing.RoleAPI, AllowRawData: true, PasswordHash: hash, CreatedAt: m.CreatedAt}
-		if err := tx.InsertLogin(ctx, l); err != nil {
-			return err
-		}
-		return tx.Enter(ctx, cashier.LoginDirectory, l.Name, int64(l.ID))
-	})
-	if err != nil {
-		return nil, err
-	}
-	for code, amount := range map[string]int64{"standard_monthly": 1999, "gym_monthly": 4999} {
-		err := g.cashier.CreatePlan(ctx, g.cashier.System(m), demoAccount, &billing.Plan{Code: code, Name: code, Amount: m.Money(amount), Cycle: billing.Monthly, Active: true})
+		at, err := parseMoment(clock, zone)
 		if err != nil {
 			return nil, err
 		}
+		text = strings.Replace(text, demoClock, at.Format(time.RFC3339), 1)
 	}
-	return m, nil
+	file, err := setup.Parse(strings.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := file.Apply(ctx, g.setupOptions(p)); err != nil {
+		return nil, err
+	}
+	return g.store.MerchantByCode(ctx, demoMerchant)
 }
 
 // announcement is what the demo tells of itself as JSON.
@@ -205,14 +199,11 @@ type announcement struct {
 	Data     string `json:"data"`
 }
 
-// uniPayPath is where the UniPay wire begins.
-const uniPayPath = "/api/v01/"
-
 // announce tells that the demo is ready, and how to begin.
 func (c *demoCommand) announce(p *process, url string, m *billing.Merchant) error {
 	if c.JSON {
 		return json.NewEncoder(p.stdout).Encode(announcement{
-			URL: url, UniPay: url + uniPayPath, User: demoUser, Password: demoPassword, Account: demoAccount, Merchant: m.Code,
+			URL: url, UniPay: url + unipay.Prefix, User: demoUser, Password: demoPassword, Account: demoAccount, Merchant: m.Code,
 			Clock: m.Now(p.now()).In(m.Zone).Format(time.RFC3339), Data: c.Data,
 		})
 	}
@@ -238,6 +229,6 @@ Let a month pass, and see what the bank saw:
   perennial bank journal demo%[8]s
 
 Ctrl-C ends the demo.
-`, url, uniPayPath, demoUser, demoPassword, demoAccount, showMoment(m.Now(p.now()), m.Zone), c.place, c.flags())
+`, url, unipay.Prefix, demoUser, demoPassword, demoAccount, showMoment(m.Now(p.now()), m.Zone), c.place, c.flags())
 	return err
 }

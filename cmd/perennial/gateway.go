@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync"
 
 	"github.com/perennial-billing/perennial/billing"
-	"github.com/perennial-billing/perennial/dialect/unipay"
 	"github.com/perennial-billing/perennial/httpd"
 	"github.com/perennial-billing/perennial/store"
 )
@@ -51,19 +49,10 @@ func (p *process) newGateway(ctx context.Context, l place, s serving, log *slog.
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	for pattern, handler := range g.dialects(s, log) {
-		g.server.Handle(pattern, handler)
+	for _, wire := range c.dialects(s) {
+		g.server.Handle(wire.pattern, wire.handler)
 	}
 	return g, nil
-}
-
-// dialects are the wires that the gateway speaks, by address. They share one
-// brake, so that who guesses on one wire is slow on all.
-func (g *gateway) dialects(s serving, log *slog.Logger) map[string]http.Handler {
-	brake := httpd.NewBrake(httpd.BrakeConfig{})
-	return map[string]http.Handler{
-		unipay.Prefix: unipay.New(unipay.Options{Cashier: g.cashier, Brake: brake, Wake: g.runner.Wake, Log: log, MaxBody: s.MaxBody}),
-	}
 }
 
 // checks are what /readyz asks.

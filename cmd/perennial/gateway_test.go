@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +22,8 @@ import (
 
 // testProcess is the surroundings of commands that run inside the test.
 func testProcess(t *testing.T) *process {
-	return &process{stdout: t.Output(), stderr: t.Output(), now: time.Now, getenv: func(string) string { return "" }}
+	return &process{stdin: strings.NewReader(""), stdout: t.Output(), stderr: t.Output(), now: time.Now,
+		lookupEnv: func(string) (string, bool) { return "", false }}
 }
 
 // testPlace is a place with empty books on an engine, and a master key.
@@ -47,11 +46,12 @@ func testGateway(t *testing.T, l place, clock string) *gateway {
 	ctx := context.Background()
 	o := (&demoCommand{Listen: "127.0.0.1:0", ProcessorTimeout: defaultTimeout}).serving()
 	o.Billing = false // the tests say when
-	g, err := testProcess(t).newGateway(ctx, l, o, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	p := testProcess(t)
+	g, err := p.newGateway(ctx, l, o, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.plant(ctx, clock); err != nil {
+	if _, err := g.plant(ctx, p, clock); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := g.Listen(ctx); err != nil {
@@ -282,15 +282,7 @@ func TestMetrics(t *testing.T) {
 	if _, err := g.runner.Once(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := http.Get(g.address + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := get(t, g.address+"/metrics")
 	for _, want := range []string{
 		`perennial_charges_total{kind="charge",outcome="approved"} 1`,
 		`perennial_charges_total{kind="charge",outcome="declined"} 1`,
@@ -301,12 +293,12 @@ func TestMetrics(t *testing.T) {
 		`perennial_unknown_attempts{merchant="demo"} 0`,
 		`perennial_queue_age_seconds{merchant="demo"} 0`,
 	} {
-		if !strings.Contains(string(text), "\n"+want+"\n") {
+		if !strings.Contains(text, "\n"+want+"\n") {
 			t.Errorf("the metrics do not hold %s", want)
 		}
 	}
 	if t.Failed() {
-		for line := range strings.Lines(string(text)) {
+		for line := range strings.Lines(text) {
 			if strings.HasPrefix(line, "perennial_") {
 				t.Log(line)
 			}

@@ -3,8 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -40,7 +44,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 func killInTheMiddle(t *testing.T, l place, apart bool) {
 	const slow = 300 * time.Millisecond
 	subs := seed(t, l, many)
-	arguments := []string{"demo", "--listen", "127.0.0.1:0", "--json", "--processor-timeout", "3s"}
+	arguments := []string{"demo", "--listen", "127.0.0.1:0", "--json", "--processor-timeout", "2s"}
 	if apart {
 		bank := start(t, l, "bank", "serve", "--listen", "127.0.0.1:0", "--json", "--latency", slow.String())
 		arguments = append(arguments, "--bank-url", bank.url)
@@ -59,6 +63,121 @@ func killInTheMiddle(t *testing.T, l place, apart bool) {
 	waitForCaptures(t, l, many)
 	waitUntilQuiet(t, l)
 	prove(t, l, subs)
+}
+
+// A server that is told to stop in the middle of a run and of a request answers
+// the request, sees through what is under way, and ends without complaint.
+func TestStoppedInTheMiddle(t *testing.T) {
+	t.Parallel()
+	const some, slow = 150, time.Second
+	l := testPlace(t, sqldb.SQLite)
+	subs := seed(t, l, some)
+	server := start(t, l, "demo", "--listen", "127.0.0.1:0", "--json", "--bank-latency", slow.String())
+	waitUntilBusy(t, l, func(attempts int64) bool { return attempts >= 20 })
+	var answer string
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		answer = charge(t, server.url, "customer0")
+	}()
+	waitUntilBusy(t, l, func(int64) bool {
+		return strings.Contains(get(t, server.url+"/metrics"), "\nperennial_http_requests_in_flight 1\n")
+	})
+	if err := server.process.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	<-server.ended
+	if server.err != nil {
+		t.Errorf("the server ended with %v", server.err)
+	}
+	if !strings.Contains(answer, `"responseCode":"A01"`) {
+		t.Errorf("the request in flight was answered with %s", answer)
+	}
+	n, _ := captures(t, l)
+	if n >= some {
+		t.Errorf("the server was stopped after %d captures, which is too late to prove anything", n)
+	}
+	c := openTestCore(t, l)
+	m, err := c.merchant(context.Background(), demoMerchant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.store.View(context.Background(), m.ID, func(v *store.View) error {
+		work, err := v.Work(context.Background())
+		if err == nil && (work.Busy || !work.Lease.IsZero()) {
+			t.Error("an attempt was left behind")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, l, "demo", "--listen", "127.0.0.1:0", "--json")
+	waitForCaptures(t, l, some+1)
+	waitUntilQuiet(t, l)
+	if n, minor := captures(t, l); n != len(subs)+1 || minor != int64(some+1)*1999 {
+		t.Errorf("%d captures, %d in all", n, minor)
+	}
+}
+
+// charge charges a customer's card over the UniPay wire, and returns the answer.
+func charge(t *testing.T, url, customer string) string {
+	r, err := http.NewRequest(http.MethodPost, url+"/api/v01/customers/*"+customer+"/transactions/~process", strings.NewReader(
+		`{"type":"AP","accountType":"VC","amount":"1999","accountNumber":"4111111111111111","accountAccessory":"1230","holderName":"John Smith"}`))
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	r.SetBasicAuth(demoUser, demoPassword)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return string(text)
+}
+
+// waitUntilBusy waits until something holds of the number of attempts under way.
+func waitUntilBusy(t *testing.T, l place, holds func(attempts int64) bool) {
+	t.Helper()
+	c := openTestCore(t, l)
+	m, err := c.merchant(context.Background(), demoMerchant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "busy", func() bool {
+		var waits store.Backlog
+		err := c.store.View(context.Background(), m.ID, func(v *store.View) (err error) {
+			waits, err = v.Backlog(context.Background(), m.Now(time.Now()))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return holds(waits.Unknown)
+	})
+}
+
+// get is the body behind a URL.
+func get(t *testing.T, url string) string {
+	t.Helper()
+	answer, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // seed makes customers with a card and a subscription whose first date has come

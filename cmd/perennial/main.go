@@ -34,16 +34,19 @@ import (
 
 // Exit statuses. Of audit, failed also means that the books have faults.
 const (
-	failed     = 1
-	misused    = 2
-	defaultTTY = 80 // columns of a terminal that does not tell its width
+	failed  = 1
+	misused = 2
 )
+
+// defaultColumns is the width of a terminal that does not tell its own.
+const defaultColumns = 80
 
 // process is what a command has of its surroundings.
 type process struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	now            func() time.Time
-	getenv         func(string) string
+	lookupEnv      func(string) (value string, set bool)
 	columns        int // of the terminal that stderr is, 0 if it is none
 }
 
@@ -51,6 +54,7 @@ type process struct {
 type commandLine struct {
 	Demo    demoCommand    `cmd:"" help:"Try Perennial: a test merchant on an embedded database, served at once."`
 	Serve   serveCommand   `cmd:"" help:"Serve the gateway and bill what falls due."`
+	Apply   applyCommand   `cmd:"" help:"Set up merchants, logins, plans and more from a file."`
 	Run     runCommand     `cmd:"" help:"Bill and collect what is due, now."`
 	Clock   clockCommand   `cmd:"" help:"Look at or move the clock of a test merchant."`
 	Bank    bankCommand    `cmd:"" help:"The sandbox bank: its journal, its faults, or the bank as a process of its own."`
@@ -62,9 +66,9 @@ type commandLine struct {
 
 func main() {
 	ignoreEmpty(os.Environ())
-	p := &process{stdout: os.Stdout, stderr: os.Stderr, now: time.Now, getenv: os.Getenv}
+	p := &process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now, lookupEnv: os.LookupEnv}
 	if fd := int(os.Stderr.Fd()); term.IsTerminal(fd) {
-		p.columns = defaultTTY
+		p.columns = defaultColumns
 		if width, _, err := term.GetSize(fd); err == nil && width > 0 {
 			p.columns = width
 		}
@@ -89,7 +93,6 @@ func ignoreEmpty(environment []string) {
 // execute runs one command line and returns the exit status.
 func (p *process) execute(ctx context.Context, args []string) (status int) {
 	var line commandLine
-	var exit exitRequest
 	parser, err := kong.New(&line,
 		kong.Name("perennial"),
 		kong.Description("A self-hosted recurring-billing gateway. Begin with: perennial demo"),
@@ -103,12 +106,12 @@ func (p *process) execute(ctx context.Context, args []string) (status int) {
 		panic("perennial: the command line is described wrongly: " + err.Error())
 	}
 	defer func() {
-		if v := recover(); v != nil {
-			var ok bool
-			if exit, ok = v.(exitRequest); !ok {
-				panic(v)
-			}
-			status = exit.status // --help was answered
+		switch v := recover().(type) {
+		case nil:
+		case exitRequest:
+			status = v.status // --help was answered
+		default:
+			panic(v)
 		}
 	}()
 	parsed, err := parser.Parse(args)

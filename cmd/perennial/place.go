@@ -11,7 +11,6 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/perennial-billing/perennial/sqldb"
 	"github.com/perennial-billing/perennial/vault"
 )
 
@@ -76,6 +75,11 @@ func (l place) masterKeyPath() string {
 // isFile reports whether a database address names an SQLite file.
 func isFile(address string) bool { return strings.HasPrefix(address, "sqlite:") }
 
+// filePath is the file that a database address names.
+func filePath(address string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(address, "sqlite:"), "//")
+}
+
 // String names the books for people, without a password.
 func (l place) String() string {
 	if l.DB != "" {
@@ -109,8 +113,7 @@ func (l place) exists() (bool, error) {
 	if !isFile(l.books()) {
 		return true, nil
 	}
-	path := strings.TrimPrefix(strings.TrimPrefix(l.books(), "sqlite:"), "//")
-	_, err := os.Stat(path)
+	_, err := os.Stat(filePath(l.books()))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -127,7 +130,7 @@ func (l place) makeFolder() error {
 
 // masterKey reads the master key from where it is said to be.
 func (p *process) masterKey(l place) (*vault.Vault, error) {
-	text := p.getenv(masterKeyVariable)
+	text, _ := p.lookupEnv(masterKeyVariable)
 	from := "the variable " + masterKeyVariable
 	if text != "" && l.MasterKeyFile != "" {
 		return nil, fmt.Errorf("two master keys are given, by %s and by --master-key-file: keep one of them", masterKeyVariable)
@@ -177,12 +180,4 @@ func quoted(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// engineOf names the engine behind an address, for people.
-func engineOf(address string) string {
-	if isFile(address) {
-		return sqldb.SQLite.String()
-	}
-	return sqldb.PostgreSQL.String()
 }

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/perennial-billing/perennial/dialect/unipay"
+	"github.com/perennial-billing/perennial/httpd"
+)
+
+// wire is a dialect and where it is spoken.
+type wire struct {
+	pattern string // of http.ServeMux
+	handler http.Handler
+}
+
+// dialects are the wires that a server speaks. They share one brake, so that
+// nobody guesses a password by turns over several of them.
+func (c *core) dialects(s serving) []wire {
+	brake := httpd.NewBrake(httpd.BrakeConfig{})
+	return []wire{
+		{unipay.Prefix, unipay.New(unipay.Options{Cashier: c.cashier, Brake: brake, Wake: c.runner.Wake, Log: c.log, MaxBody: s.MaxBody})},
+	}
+}
+
+// dialectSettings checks what a set-up file says of each wire.
+func dialectSettings() map[string]func(json.RawMessage) error {
+	return map[string]func(json.RawMessage) error{unipay.Name: unipay.CheckSettings}
+}
