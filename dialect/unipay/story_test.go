@@ -127,12 +127,13 @@ func TestTwelveMonths(t *testing.T) {
 		{"2020-01-31", []string{"2020-01-31", "2020-02-29", "2020-03-31", "2020-04-30", "2020-05-31", "2020-06-30",
 			"2020-07-31", "2020-08-31", "2020-09-30", "2020-10-31", "2020-11-30", "2020-12-31"}},
 	} {
-		for _, option := range []string{"card", "bank"} {
-			for _, jump := range []bool{true, false} {
-				t.Run(fmt.Sprint(tt.first, option, jump), func(t *testing.T) {
-					tell(t, func(c client) { year(c, tt.first, option, jump, tt.want) })
-				})
-			}
+		for _, way := range []struct {
+			name, option string
+			jump         bool
+		}{{"card in steps", "card", false}, {"card in one jump", "card", true}, {"bank in one jump", "bank", true}} {
+			t.Run(tt.first+" "+way.name, func(t *testing.T) {
+				tell(t, func(c client) { year(c, tt.first, way.option, way.jump, tt.want) })
+			})
 		}
 	}
 }
