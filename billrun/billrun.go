@@ -33,7 +33,7 @@ type Options struct {
 	Now      func() time.Time // the world's clock
 	Log      *slog.Logger
 	Batch    int            // rows claimed in one transaction; default 50 on SQLite, 500 on PostgreSQL
-	InFlight int            // charges under way at once; default 64
+	InFlight int            // charges under way at once; default 64; 1 sends them one after the other, in the order of the books
 	Poll     time.Duration  // how often the queues are looked at when nobody wakes the runner; default 1 s
 	Progress func(Progress) // told after each batch; may be nil
 }
@@ -408,6 +408,9 @@ func (w *walk) asked(list []*billing.Attempt) cashier.Batch {
 // as they come. It returns when every answer is written, also when ctx ends.
 func (w *walk) drain(ctx context.Context, at time.Time, next func() (cashier.Batch, error)) error {
 	acting := context.WithoutCancel(ctx) // what is claimed is seen through
+	if w.r.InFlight == 1 {
+		return w.drainInTurn(acting, ctx, at, next)
+	}
 	places := make(chan struct{}, w.r.InFlight)
 	answers := make(chan cashier.Answer, 2*w.r.InFlight+w.r.Batch)
 	var senders sync.WaitGroup
@@ -440,6 +443,25 @@ func (w *walk) drain(ctx context.Context, at time.Time, next func() (cashier.Bat
 		}
 	}
 	return failure
+}
+
+// drainInTurn is drain without anything at once: a batch is claimed, sent order
+// by order, and written down. acting is ctx without its end.
+func (w *walk) drainInTurn(acting, ctx context.Context, at time.Time, next func() (cashier.Batch, error)) error {
+	for ctx.Err() == nil {
+		batch, err := next()
+		var answers []cashier.Answer
+		for _, o := range batch.Orders {
+			answers = append(answers, w.send(acting, o, at))
+		}
+		if len(answers) > 0 {
+			err = errors.Join(err, w.settle(acting, at, answers))
+		}
+		if err != nil || batch.Events == 0 {
+			return err
+		}
+	}
+	return nil
 }
 
 // gather waits for one answer and takes along what else is there.

@@ -42,6 +42,12 @@ type Options struct {
 
 	// Answered is told of each answer of a processor, for metrics; may be nil.
 	Answered func(billing.AttemptKind, billing.Outcome)
+
+	// Step is told when a verb comes to a named step, always outside of any
+	// transaction: what went before is committed or asked, what comes after is
+	// not begun. The simulator has the process die there, or stand still. Nil in
+	// production.
+	Step func(ctx context.Context, name string)
 }
 
 // Cashier performs the verbs. It is safe for concurrent use, and any number of
@@ -58,6 +64,9 @@ func New(o Options) *Cashier {
 	}
 	if o.Answered == nil {
 		o.Answered = func(billing.AttemptKind, billing.Outcome) {}
+	}
+	if o.Step == nil {
+		o.Step = func(context.Context, string) {}
 	}
 	return &Cashier{Options: o, gate: newGate()}
 }

@@ -95,9 +95,11 @@ func (c *Cashier) Charge(ctx context.Context, s *Session, customer Ref, r Charge
 		return s.receipt(ctx, earlier, true)
 	}
 	ctx = context.WithoutCancel(ctx) // from here on a client that hangs up changes nothing
+	c.Step(ctx, "charge: intention committed")
 	request := requestFor(s.Merchant, attempt, s.Now)
 	request.Number, request.SecurityCode = number, r.SecurityCode
 	outcome := c.ask(ctx, account, attempt, request)
+	c.Step(ctx, "charge: answered")
 	if _, err := c.Settle(ctx, s.Merchant, s.Merchant.Now(c.Now()), []Answer{{attempt, outcome}}); err != nil {
 		return nil, err
 	}
@@ -261,6 +263,7 @@ func requestFor(m *billing.Merchant, a *billing.Attempt, at time.Time) processor
 func (c *Cashier) ask(ctx context.Context, account *processor.Account, a *billing.Attempt, r processor.Request) billing.Outcome {
 	outcome := account.Do(ctx, a.Kind, r)
 	if outcome.State == billing.AttemptUnknown {
+		c.Step(ctx, "ask: no answer")
 		if known, found, err := account.Lookup(ctx, r.Merchant, r.Reference, r.At); err == nil && found {
 			outcome = credible(a, known)
 		}

@@ -26,9 +26,12 @@ type Batch struct {
 
 // committed is the batch of a transaction, and nothing of one that failed: what
 // that had written down is gone, and an order of it must never be sent.
-func committed(batch Batch, err error) (Batch, error) {
+func (c *Cashier) committed(ctx context.Context, step string, batch Batch, err error) (Batch, error) {
 	if err != nil {
 		return Batch{}, err
+	}
+	if batch.Events > 0 {
+		c.Step(ctx, step)
 	}
 	return batch, nil
 }
@@ -73,7 +76,7 @@ func (c *Cashier) Bill(ctx context.Context, m *billing.Merchant, at, until time.
 		}
 		return b.flush(ctx)
 	})
-	return committed(batch, err)
+	return c.committed(ctx, "bill: committed", batch, err)
 }
 
 // advance takes one subscription past its next event and posts the invoice
@@ -146,7 +149,7 @@ func (c *Cashier) Collect(ctx context.Context, m *billing.Merchant, at time.Time
 		batch.Events = len(found)
 		return b.flush(ctx)
 	})
-	return committed(batch, err)
+	return c.committed(ctx, "collect: committed", batch, err)
 }
 
 // group is what one claim covers: the debts of a customer that are paid with
@@ -278,7 +281,10 @@ func (c *Cashier) Send(ctx context.Context, m *billing.Merchant, o Order, at tim
 		return Answer{}, err
 	}
 	r.Number = billing.NewSecret(string(number))
-	return Answer{o.Attempt, c.ask(ctx, account, o.Attempt, r)}, nil
+	c.Step(ctx, "send: begins")
+	outcome := c.ask(ctx, account, o.Attempt, r)
+	c.Step(ctx, "send: answered")
+	return Answer{o.Attempt, outcome}, nil
 }
 
 // Grow charges late fees and writes off old debts whose day has come.
@@ -304,7 +310,7 @@ func (c *Cashier) Grow(ctx context.Context, m *billing.Merchant, at time.Time, l
 		}
 		return b.flush(ctx)
 	})
-	return committed(batch, err)
+	return c.committed(ctx, "grow: committed", batch, err)
 }
 
 // grow takes one debt past the day on which its age matters. A debt that is

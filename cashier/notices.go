@@ -18,6 +18,7 @@ func (c *Cashier) Notices(ctx context.Context, m *billing.Merchant, at time.Time
 	}
 	next := m.Start(m.Today(at).AddDays(1))
 	notices, err := account.Notices(ctx, m.Code, m.NoticesCursor, at)
+	c.Step(ctx, "notices: answered")
 	if err != nil { // no reason to keep anything else waiting
 		c.Log.WarnContext(ctx, "the processor gives no notices; it is asked again in an hour", "merchant", m.Code, "error", err)
 		next = at.Add(postponement)
@@ -75,6 +76,7 @@ func (c *Cashier) notice(ctx context.Context, m *billing.Merchant, at time.Time,
 	})
 	if err == nil {
 		m.NoticesCursor = n.Seq
+		c.Step(ctx, "notice: committed")
 	}
 	return err
 }

@@ -19,6 +19,9 @@ func (c *Cashier) Abandoned(ctx context.Context, m *billing.Merchant, limit int)
 	if err != nil {
 		return nil, err // a lease that was not committed is nobody's
 	}
+	if len(list) > 0 {
+		c.Step(ctx, "rescue: claimed")
+	}
 	return list, nil
 }
 
@@ -30,6 +33,9 @@ func (c *Cashier) Pending(ctx context.Context, m *billing.Merchant, at time.Time
 	})
 	if err != nil {
 		return nil, err // a lease that was not committed is nobody's
+	}
+	if len(list) > 0 {
+		c.Step(ctx, "pending: claimed")
 	}
 	return list, nil
 }
@@ -48,6 +54,7 @@ func (c *Cashier) Rescue(ctx context.Context, m *billing.Merchant, o Order, at t
 		return Answer{}, err
 	}
 	outcome, found, err := account.Lookup(ctx, m.Code, a.Reference, at)
+	c.Step(ctx, "rescue: looked up")
 	switch {
 	case err != nil:
 		return Answer{a, billing.Outcome{State: keepState(a), Response: billing.SystemMalfunction, Message: "the processor does not answer"}}, nil

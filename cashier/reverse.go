@@ -55,6 +55,7 @@ func (c *Cashier) Reverse(ctx context.Context, s *Session, customer, r Ref, note
 	if err != nil || pay == nil {
 		return by, err
 	}
+	c.Step(ctx, "reverse: chosen")
 	by, declined, err := c.undo(ctx, s, pay, kind, note)
 	if declined && kind == billing.AskVoid {
 		by, declined, err = c.undo(ctx, s, pay, billing.AskRefund, note) // it was settled in the meantime
@@ -155,9 +156,11 @@ func (c *Cashier) undo(ctx context.Context, s *Session, pay *billing.Activity, k
 		return nil, false, err
 	}
 	ctx = context.WithoutCancel(ctx)
+	c.Step(ctx, "reverse: intention committed")
 	request := requestFor(s.Merchant, attempt, s.Now)
 	request.Original, request.OriginalID = parent.Reference, parent.ProcessorID
 	outcome := c.ask(ctx, account, attempt, request)
+	c.Step(ctx, "reverse: answered")
 	if _, err := c.Settle(ctx, s.Merchant, s.Merchant.Now(c.Now()), []Answer{{attempt, outcome}}); err != nil {
 		return nil, false, err
 	}

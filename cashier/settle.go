@@ -69,6 +69,7 @@ func (c *Cashier) Settle(ctx context.Context, m *billing.Merchant, at time.Time,
 		}
 		return nil
 	})
+	c.Step(ctx, "settle: committed")
 	return changed, err
 }
 
