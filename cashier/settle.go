@@ -31,7 +31,7 @@ func (c *Cashier) Settle(ctx context.Context, m *billing.Merchant, at time.Time,
 		if err != nil {
 			return err
 		}
-		b, err := openBook(ctx, tx, m, at, payers(attempts))
+		b, err := openBook(ctx, tx, m, at, payers(answers))
 		if err != nil {
 			return err
 		}
@@ -56,7 +56,7 @@ func (c *Cashier) Settle(ctx context.Context, m *billing.Merchant, at time.Time,
 			b.answered = append(b.answered, a)
 			changed++
 		}
-		for id := range b.customers {
+		for _, id := range payers(answers) {
 			b.balance(id)
 		}
 		if err := b.flush(ctx); err != nil {
@@ -73,17 +73,13 @@ func (c *Cashier) Settle(ctx context.Context, m *billing.Merchant, at time.Time,
 	return changed, err
 }
 
-// payers lists the customers of attempts.
-func payers(attempts map[billing.AttemptID]*billing.Attempt) []billing.CustomerID {
-	seen := make(map[billing.CustomerID]bool, len(attempts))
-	var ids []billing.CustomerID
-	for _, a := range attempts {
-		if !seen[a.CustomerID] {
-			seen[a.CustomerID] = true
-			ids = append(ids, a.CustomerID)
-		}
+// payers lists the customers of answers.
+func payers(answers []Answer) []billing.CustomerID {
+	ids := make([]billing.CustomerID, len(answers))
+	for i, a := range answers {
+		ids[i] = a.Attempt.CustomerID
 	}
-	return ids
+	return distinct(ids)
 }
 
 // apply takes an outcome into the books. wall is the world's time, by which an
