@@ -2,6 +2,7 @@ package cashier
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/perennial-billing/perennial/billing"
@@ -159,15 +160,18 @@ func (c *Cashier) changeSubscription(ctx context.Context, s *Session, customer, 
 		if sub, err = tx.LockSubscriptionOf(ctx, owner.ID, named.ID); err != nil {
 			return err
 		}
-		if err := sub.CheckChange(s.Today(), s.Merchant.Settings.CloseSalesDays); err != nil {
-			return err
-		}
 		b, err := openBook(ctx, tx, s.Merchant, s.Now, []billing.CustomerID{owner.ID})
 		if err != nil {
 			return err
 		}
 		open, err := tx.OpenAdjustments(ctx, []billing.SubscriptionID{sub.ID})
 		if err != nil {
+			return err
+		}
+		if err := b.catchUp(ctx, sub, open[sub.ID]); err != nil {
+			return err
+		}
+		if err := sub.CheckChange(s.Today(), s.Merchant.Settings.CloseSalesDays); err != nil {
 			return err
 		}
 		ended := sub.Ended()
@@ -189,6 +193,18 @@ func (c *Cashier) changeSubscription(ctx context.Context, s *Session, customer, 
 	return sub, err
 }
 
+// catchUp bills what fell due before a change of the subscription and what the
+// billing run, being late, has not come to: how late it is changes nothing of
+// what is owed.
+func (b *book) catchUp(ctx context.Context, sub *billing.Subscription, adjustments []billing.Adjustment) error {
+	for !sub.NextAt.IsZero() && !sub.NextAt.After(b.at) {
+		if _, err := b.advance(ctx, sub, adjustments); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // schedule turns the date of a subscription's next event into the instant at
 // which the billing run takes it up, and has the subscription written.
 func (b *book) schedule(s *billing.Subscription) {
@@ -203,7 +219,9 @@ func (b *book) schedule(s *billing.Subscription) {
 			}
 		}
 	}
-	b.subs = append(b.subs, s)
+	if !slices.Contains(b.subs, s) {
+		b.subs = append(b.subs, s)
+	}
 }
 
 // ModifySubscription changes the note and the payment method of a subscription;
