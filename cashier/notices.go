@@ -34,7 +34,8 @@ func (c *Cashier) Notices(ctx context.Context, m *billing.Merchant, at time.Time
 		if i == len(notices)-1 {
 			when = next
 		}
-		if err := c.notice(ctx, m, at, n, when); err != nil {
+		taken, err := c.notice(ctx, m, at, n, when)
+		if err != nil || !taken {
 			return i, err
 		}
 	}
@@ -42,9 +43,12 @@ func (c *Cashier) Notices(ctx context.Context, m *billing.Merchant, at time.Time
 }
 
 // notice takes one notice into the books and moves the cursor past it, in one
-// transaction: it is taken in once.
-func (c *Cashier) notice(ctx context.Context, m *billing.Merchant, at time.Time, n billing.Notice, next time.Time) error {
-	err := c.Store.Update(ctx, m.ID, func(tx *store.Tx) error {
+// transaction: it is taken in once. A notice of a charge whose own outcome is not
+// written down yet, or that is being taken back, waits until that is known, and
+// with it those that came later.
+func (c *Cashier) notice(ctx context.Context, m *billing.Merchant, at time.Time, n billing.Notice, next time.Time) (taken bool, err error) {
+	err = c.Store.Update(ctx, m.ID, func(tx *store.Tx) error {
+		taken = true
 		moved, err := tx.UpdateNotices(ctx, m.NoticesCursor, n.Seq, next)
 		if err != nil || !moved {
 			return err // another worker was first
@@ -68,17 +72,22 @@ func (c *Cashier) notice(ctx context.Context, m *billing.Merchant, at time.Time,
 		if err := b.load(ctx, append(named.Details.Targets, named.ActivityID)...); err != nil {
 			return err
 		}
+		if a := locked[named.ID]; a.State == billing.Sending || a.State == billing.AttemptUnknown || b.takenBack(a) {
+			taken = false
+			_, err := tx.UpdateNotices(ctx, n.Seq, m.NoticesCursor, at.Add(postponement))
+			return err
+		}
 		if err := c.take(ctx, b, locked[named.ID], n); err != nil {
 			return err
 		}
 		b.balance(named.CustomerID)
 		return b.flush(ctx)
 	})
-	if err == nil {
+	if err == nil && taken {
 		m.NoticesCursor = n.Seq
 		c.Step(ctx, "notice: committed")
 	}
-	return err
+	return taken, err
 }
 
 func (c *Cashier) take(ctx context.Context, b *book, a *billing.Attempt, n billing.Notice) error {

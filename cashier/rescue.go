@@ -62,7 +62,10 @@ func (c *Cashier) Rescue(ctx context.Context, m *billing.Merchant, o Order, at t
 		outcome = credible(a, outcome)
 		c.Answered(a.Kind, outcome)
 		return Answer{a, outcome}, nil
-	case a.Kind == billing.AskCharge && a.PaymentMethodID != 0 && a.State != billing.AttemptPending:
+	case a.State == billing.AttemptPending:
+		// It was accepted once. What a processor has forgotten it has not returned.
+		return Answer{a, billing.Outcome{State: billing.AttemptUnknown, Message: "the processor does not know the claim that it accepted"}}, nil
+	case a.Kind == billing.AskCharge && a.PaymentMethodID != 0:
 		return c.resend(ctx, m, a, at)
 	case a.Checks < patience:
 		return Answer{a, billing.Outcome{State: billing.AttemptUnknown, Message: "the processor has not seen the request yet"}}, nil

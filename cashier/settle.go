@@ -92,11 +92,17 @@ func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome,
 		}
 		o.State = billing.AttemptUnknown // of a first sending nobody knows
 	}
+	was := a.State
+	if was == billing.AttemptPending && (o.State == billing.AttemptUnknown || b.takenBack(a)) {
+		// Nothing was learnt of a claim that is in clearing, or its void is under
+		// way, whose outcome decides: the claim stays in clearing until then.
+		a.CheckAt, a.LeaseUntil = b.tomorrow(), time.Time{}
+		return nil
+	}
 	a.Response, a.Message, a.ApprovalCode = o.Response, o.Message, o.ApprovalCode
 	if o.ProcessorID != "" {
 		a.ProcessorID = o.ProcessorID
 	}
-	was := a.State
 	a.State, a.CheckAt, a.LeaseUntil = o.State, time.Time{}, time.Time{}
 	if o.State != billing.AttemptUnknown {
 		a.AnsweredAt = b.at
@@ -110,7 +116,7 @@ func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome,
 	case billing.AttemptPending:
 		a.CheckAt = o.SettlesAt
 		if !a.CheckAt.After(b.at) {
-			a.CheckAt = b.merchant.Start(b.today().AddDays(1))
+			a.CheckAt = b.tomorrow()
 		}
 		if was == billing.AttemptPending {
 			return nil
@@ -141,6 +147,16 @@ func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome,
 	}
 	panic("cashier: an outcome in state " + string(o.State))
 }
+
+// takenBack reports whether a void or refund of what an attempt paid is under
+// way.
+func (b *book) takenBack(a *billing.Attempt) bool {
+	pay := b.known[a.ActivityID]
+	return pay != nil && pay.ClaimedBy != 0
+}
+
+// tomorrow is the first instant of the merchant's next day.
+func (b *book) tomorrow() time.Time { return b.merchant.Start(b.today().AddDays(1)) }
 
 // postpone releases the debts of a claim that the processor surely did not look
 // at: it was out of reach, say. That is no decline, so it counts as no try, and
