@@ -30,6 +30,28 @@ func (a *Activity) Renewed(at time.Time) {
 	a.Tries, a.DeclinedOn, a.CollectAt = 0, Date{}, at
 }
 
+// Reopened lets a debt whose payment came back be claimed as if it had not been
+// paid: at once when it is due if no claim for it was ever declined, else on the next day of the
+// schedule that it was on, if one is left.
+func (a *Activity) Reopened(m *Merchant, at time.Time) {
+	a.CollectAt = time.Time{}
+	if a.Tries == 0 {
+		a.CollectAt = m.Start(a.Due)
+		if a.CollectAt.Before(at) {
+			a.CollectAt = at
+		}
+		return
+	}
+	days := m.Settings.RetryDays
+	if a.Tries > len(days) || days[a.Tries-1] == 0 {
+		return
+	}
+	a.CollectAt = m.Start(a.DeclinedOn.AddDays(days[a.Tries-1]))
+	if a.CollectAt.Before(at) {
+		a.CollectAt = m.Start(m.Today(at).AddDays(1))
+	}
+}
+
 // Age sets when a debt next grows: the day of the late fee, then the day of the
 // write-off. from is the last day whose growth has been taken. What has no due
 // date does not age.

@@ -184,7 +184,7 @@ func (m *minting) charge(ctx context.Context, processor string, r ChargeRequest)
 	for _, d := range debts {
 		a.Details.Targets = append(a.Details.Targets, d.ID)
 		if d.Open.Sign() > 0 {
-			d.ClaimedBy, d.CollectAt = a.ID, time.Time{}
+			d.ClaimedBy = a.ID // and CollectAt stays: if this comes to nothing the billing run goes on
 			b.touch(d)
 		}
 	}

@@ -304,6 +304,7 @@ func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.Atte
 	case billing.AskCharge:
 	}
 	debts := b.claimed(a)
+	var reopened []*billing.Activity
 	pay := b.known[a.ActivityID]
 	no := activityOf(a, billing.Decline, billing.Declined)
 	no.ID, no.Code, no.Note, no.InvoiceList, no.Creator = 0, "", a.Response.Text(), "", billing.System
@@ -316,7 +317,7 @@ func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.Atte
 		}
 		for _, d := range freed {
 			if d.Kind.IsDebt() && d.ClaimedBy == 0 {
-				debts = append(debts, d)
+				reopened = append(reopened, d)
 			}
 		}
 	case pay == nil:
@@ -328,12 +329,19 @@ func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.Atte
 	pay.State, pay.AdjustedBy = billing.Declined, no.ID
 	b.touch(pay)
 	again := false
-	for _, d := range debts {
+	for _, d := range append(debts, reopened...) {
 		d.ClaimedBy = 0
 		if a.Claim {
 			again = b.tryAgain(d, a.Response) || again
 		}
 		b.touch(d)
+	}
+	if !a.Claim { // a customer's own payment came back: the debts go on as if it had not been made
+		for _, d := range reopened {
+			if d.Period >= 0 {
+				d.Reopened(b.merchant, b.at)
+			}
+		}
 	}
 	if a.Claim {
 		fees := b.merchant.Settings.Fees
