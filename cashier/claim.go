@@ -307,6 +307,7 @@ func (c *Cashier) Grow(ctx context.Context, m *billing.Merchant, at time.Time, l
 					batch.Events++
 				}
 			}
+			b.balance(id)
 		}
 		return b.flush(ctx)
 	})

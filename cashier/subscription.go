@@ -63,6 +63,7 @@ func (c *Cashier) Subscribe(ctx context.Context, s *Session, customer Ref, r Sub
 		}
 		b.event(billing.SubscriptionCreated, owner.ID, int64(sub.ID))
 		b.fee(billing.ServiceFee, s.Merchant.Settings.Fees.Enrollment, owner, sub.ID, "enrolment fee")
+		b.balance(owner.ID)
 		return b.flush(ctx)
 	})
 	return sub, err
@@ -184,6 +185,7 @@ func (c *Cashier) changeSubscription(ctx context.Context, s *Session, customer, 
 		}
 		sub.UpdatedAt = s.Now
 		b.schedule(sub)
+		b.balance(owner.ID)
 		b.event(billing.SubscriptionChanged, owner.ID, int64(sub.ID))
 		if sub.Ended() && !ended {
 			b.event(billing.SubscriptionEnded, owner.ID, int64(sub.ID))
