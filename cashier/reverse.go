@@ -45,7 +45,15 @@ func (c *Cashier) Reverse(ctx context.Context, s *Session, customer, r Ref, note
 			return nil
 		}
 		by = &billing.Activity{Creator: s.Login.Name, Note: note}
-		if _, err := b.reverse(ctx, a, bookReversal(a, kind), by, ""); err != nil {
+		processor := ""
+		if a.Kind == billing.Chargeback { // the money comes back to where it was taken from
+			charge, err := tx.Attempt(ctx, a.AttemptID)
+			if err != nil {
+				return err
+			}
+			by.AttemptID, processor = charge.ID, charge.Processor
+		}
+		if _, err := b.reverse(ctx, a, bookReversal(a, kind), by, processor); err != nil {
 			return err
 		}
 		b.balance(owner.ID)
