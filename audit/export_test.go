@@ -1,0 +1,4 @@
+package audit
+
+// BooksByPage is Books with pages of another size.
+var BooksByPage = books
