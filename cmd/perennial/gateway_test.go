@@ -191,6 +191,7 @@ func TestYearInAJump(t *testing.T) {
 				if n, minor := captures(t, l); n != 12 || minor != 12*1999 {
 					t.Errorf("the bank captured %d times, %d in all", n, minor)
 				}
+				proveBooks(t, l)
 				for _, line := range []string{"invoices 12", "collected 12 239.88 USD", "declined 0"} {
 					if !strings.Contains(strings.Join(strings.Fields(out), " "), line) {
 						t.Errorf("the command does not tell %q:\n%s", line, out)
@@ -229,6 +230,7 @@ func TestAdvanceBesideARun(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("what the bank saw (-alone +beside a server):\n%s", diff)
 		}
+		proveBooks(t, l)
 		if want := "invoices 120"; !strings.Contains(strings.Join(strings.Fields(out), " "), want) {
 			t.Errorf("the command does not tell %q:\n%s", want, out)
 		}

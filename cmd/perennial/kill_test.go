@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -116,6 +117,7 @@ func TestStoppedInTheMiddle(t *testing.T) {
 	start(t, l, "demo", "--listen", "127.0.0.1:0", "--json")
 	waitForCaptures(t, l, some+1)
 	waitUntilQuiet(t, l)
+	proveBooks(t, l)
 	if n, minor := captures(t, l); n != len(subs)+1 || minor != int64(some+1)*1999 {
 		t.Errorf("%d captures, %d in all", n, minor)
 	}
@@ -306,6 +308,17 @@ func openTestCore(t *testing.T, l place) *core {
 	return c
 }
 
+// proveBooks audits the books beside the bank's journal.
+func proveBooks(t *testing.T, l place) {
+	t.Helper()
+	var out bytes.Buffer
+	p := testProcess(t)
+	p.stdout = &out
+	if err := (&auditCommand{place: l}).Run(context.Background(), p); err != nil {
+		t.Errorf("the audit: %v\n%s", err, out.String())
+	}
+}
+
 // prove holds the books and the bank's journal against what was due: for each
 // customer one invoice, covered, and one capture of it.
 func prove(t *testing.T, l place, subs map[billing.CustomerID]billing.SubscriptionID) {
@@ -365,6 +378,7 @@ func prove(t *testing.T, l place, subs map[billing.CustomerID]billing.Subscripti
 	if err != nil {
 		t.Fatal(err)
 	}
+	proveBooks(t, l)
 	if len(captured) != len(subs) {
 		t.Errorf("the bank captured from %d customers of %d", len(captured), len(subs))
 	}

@@ -57,6 +57,7 @@ type commandLine struct {
 	Apply   applyCommand   `cmd:"" help:"Set up merchants, logins, plans and more from a file."`
 	Run     runCommand     `cmd:"" help:"Bill and collect what is due, now."`
 	Clock   clockCommand   `cmd:"" help:"Look at or move the clock of a test merchant."`
+	Audit   auditCommand   `cmd:"" help:"Prove the books: exit status 1 if anything is off."`
 	Bank    bankCommand    `cmd:"" help:"The sandbox bank: its journal, its faults, or the bank as a process of its own."`
 	Login   loginCommand   `cmd:"" help:"Serve the people and machines that log in."`
 	Keys    keysCommand    `cmd:"" help:"The master key, which opens the vault."`

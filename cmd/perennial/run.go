@@ -45,14 +45,8 @@ func (r *runCommand) Run(ctx context.Context, p *process) (err error) {
 		return err
 	}
 	defer closing(c, &err)
-	var merchants []*billing.Merchant
-	if r.Merchant != "" {
-		m, err := c.merchant(ctx, r.Merchant)
-		if err != nil {
-			return err
-		}
-		merchants = append(merchants, m)
-	} else if merchants, err = c.store.Merchants(ctx); err != nil {
+	merchants, err := merchantsNamed(ctx, c.store, r.Merchant)
+	if err != nil {
 		return err
 	}
 	var faults []error
