@@ -30,18 +30,29 @@ type Driver struct {
 }
 
 // NewDriver makes a driver for the bank at a base address such as
-// "http://127.0.0.1:8490", reached by rt. For a bank in the same process use
-// Embedded(bank) with any address, such as EmbeddedURL.
+// "http://127.0.0.1:8490", reached by rt, or over the network if rt is nil. For a
+// bank in the same process use Embedded(bank) with any address, such as
+// EmbeddedURL.
 func NewDriver(baseURL string, rt http.RoundTripper) (*Driver, error) {
 	base, err := url.Parse(baseURL)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.User != nil || base.RawQuery != "" {
 		return nil, errors.New("sandbox: the bank's address must look like http://127.0.0.1:8490")
+	}
+	if rt == nil {
+		rt = network()
 	}
 	return &Driver{base: base, client: &http.Client{
 		Transport: rt,
 		// A redirected request would carry the number to whoever is named.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
+}
+
+// network reaches a bank over the network. Unlike the standard client it keeps as
+// many connections as a billing run has charges under way, and asks no proxy.
+func network() http.RoundTripper {
+	const kept = 256
+	return &http.Transport{MaxIdleConns: kept, MaxIdleConnsPerHost: kept, IdleConnTimeout: time.Minute, DisableCompression: true}
 }
 
 // EmbeddedURL is an address for a driver whose bank is in the same process.
