@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/perennial-billing/perennial/billing"
@@ -88,6 +89,9 @@ func (c *demoCommand) Run(ctx context.Context, p *process) (err error) {
 		return errors.New("--bank-latency is for the embedded bank: give --latency to the `perennial bank serve` of --bank-url")
 	}
 	address, err := g.Listen(ctx)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("somebody else listens on %s already: choose another port with --listen, as in --listen 127.0.0.1:0 for any free one", c.Listen)
+	}
 	if err != nil {
 		return err
 	}

@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -120,6 +122,28 @@ func TestStoppedInTheMiddle(t *testing.T) {
 	proveBooks(t, l)
 	if n, minor := captures(t, l); n != len(subs)+1 || minor != int64(some+1)*1999 {
 		t.Errorf("%d captures, %d in all", n, minor)
+	}
+}
+
+// A second signal does not wait for a bank that takes its time.
+func TestSecondSignal(t *testing.T) {
+	t.Parallel()
+	l := testPlace(t, sqldb.SQLite)
+	seed(t, l, 1)
+	server := start(t, l, "demo", "--listen", "127.0.0.1:0", "--json", "--bank-latency", "5m", "--processor-timeout", "10m")
+	waitUntilBusy(t, l, func(attempts int64) bool { return attempts == 1 })
+	waitFor(t, "ended", func() bool {
+		select {
+		case <-server.ended:
+			return true
+		default:
+			_ = server.process.Process.Signal(syscall.SIGTERM) // it may just have ended
+			return false
+		}
+	})
+	var exit *exec.ExitError
+	if !errors.As(server.err, &exit) || !exit.Sys().(syscall.WaitStatus).Signaled() {
+		t.Errorf("the server ended with %v, want a signal", server.err)
 	}
 }
 

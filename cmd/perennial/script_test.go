@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -191,6 +192,9 @@ func executable(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
+// forPeople is the line that tells people the address of a demo.
+var forPeople = regexp.MustCompile(`^ +UniPay API +(http://[^/]+)/`)
+
 // read takes in what the process writes until it ends.
 func (s *server) read(r io.ReadCloser, ready chan<- struct{}) {
 	lines := bufio.NewScanner(r)
@@ -202,7 +206,11 @@ func (s *server) read(r io.ReadCloser, ready chan<- struct{}) {
 		s.mu.Lock()
 		s.text.WriteString(lines.Text() + "\n")
 		s.mu.Unlock()
-		if s.url == "" && json.Unmarshal(lines.Bytes(), &told) == nil && told.URL+told.Address != "" {
+		_ = json.Unmarshal(lines.Bytes(), &told) // other lines are no JSON
+		if people := forPeople.FindStringSubmatch(lines.Text()); people != nil {
+			told.URL = people[1]
+		}
+		if s.url == "" && told.URL+told.Address != "" {
 			s.url, s.announced = told.URL+told.Address, lines.Text()+"\n"
 			close(ready)
 		}
