@@ -17,9 +17,12 @@ type bar struct {
 	now     func() time.Time
 	columns int
 
-	mu    sync.Mutex
-	drawn time.Time // when last
-	dirty bool      // whether the line must be cleared
+	mu       sync.Mutex
+	drawn    time.Time       // when last
+	dirty    bool            // whether the line must be cleared
+	merchant string          // whose run it is
+	from     time.Time       // where the merchant's first walk began
+	sum      billrun.Summary // of all its walks
 }
 
 // drawEvery is how often the line is drawn at most.
@@ -27,13 +30,19 @@ const drawEvery = 100 * time.Millisecond
 
 func (p *process) newBar() *bar { return &bar{w: p.stderr, now: p.now, columns: p.columns} }
 
-// progressed draws a run's progress, now and then.
+// progressed draws a run's progress, now and then. A command that waits for
+// others' work walks several times; to people that is one run.
 func (b *bar) progressed(p billrun.Progress) {
 	if b.columns == 0 {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.merchant != p.Merchant.Code {
+		b.merchant, b.from, b.sum = p.Merchant.Code, p.From, billrun.Summary{}
+	}
+	b.sum.Add(p.Step)
+	p.From, p.Summary = b.from, b.sum
 	now := b.now()
 	if now.Sub(b.drawn) < drawEvery && !now.Before(b.drawn) {
 		return

@@ -109,7 +109,7 @@ func TestBar(t *testing.T) {
 	var out strings.Builder
 	now := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	p := &process{stderr: &out, now: func() time.Time { return now }}
-	progress := billrun.Progress{Merchant: &billing.Merchant{Code: "demo", Zone: time.UTC}, At: now}
+	progress := billrun.Progress{Merchant: &billing.Merchant{Code: "demo", Zone: time.UTC}, At: now, Step: billrun.Summary{Invoices: 1}}
 
 	b := p.newBar()
 	b.progressed(progress)
@@ -125,6 +125,9 @@ func TestBar(t *testing.T) {
 	now = now.Add(drawEvery)
 	b.progressed(progress)
 	b.end()
+	if !strings.Contains(out.String(), " 3 invoices") {
+		t.Errorf("it lost count: %q", out.String())
+	}
 	if drawn := strings.Count(out.String(), "demo"); drawn != 2 || !strings.HasSuffix(out.String(), "\r\x1b[K") {
 		t.Errorf("it drew %q", out.String())
 	}
