@@ -261,6 +261,12 @@ func requestFor(m *billing.Merchant, a *billing.Attempt, at time.Time) processor
 // ask asks the processor: step 3 of a payment, outside any transaction. When no
 // answer comes the processor is asked once, by our reference, what it did.
 func (c *Cashier) ask(ctx context.Context, account *processor.Account, a *billing.Attempt, r processor.Request) billing.Outcome {
+	if !c.Now().Before(a.LeaseUntil) {
+		// This worker stood still for so long that another may have asked what
+		// became of the attempt, and heard: nothing. Sent now, it would become a
+		// charge that nobody expects any more.
+		return billing.Outcome{State: billing.AttemptUnknown, Message: "not sent by a worker that was too late"}
+	}
 	outcome := account.Do(ctx, a.Kind, r)
 	if outcome.State == billing.AttemptUnknown {
 		c.Step(ctx, "ask: no answer")

@@ -74,7 +74,7 @@ func (c *Cashier) notice(ctx context.Context, m *billing.Merchant, at time.Time,
 		}
 		if a := locked[named.ID]; a.State == billing.Sending || a.State == billing.AttemptUnknown || b.takenBack(a) {
 			taken = false
-			_, err := tx.UpdateNotices(ctx, n.Seq, m.NoticesCursor, at.Add(postponement))
+			_, err := tx.UpdateNotices(ctx, n.Seq, m.NoticesCursor, m.Start(m.Today(at).AddDays(1)))
 			return err
 		}
 		if err := c.take(ctx, b, locked[named.ID], n); err != nil {

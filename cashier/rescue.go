@@ -110,5 +110,9 @@ func (c *Cashier) resend(ctx context.Context, m *billing.Merchant, a *billing.At
 	if err != nil {
 		return Answer{}, err
 	}
-	return c.Send(ctx, m, Order{Attempt: a, method: method}, at)
+	answer, err := c.Send(ctx, m, Order{Attempt: a, method: method}, at)
+	if answer.Outcome.NotDone { // this time; of the first sending nobody knows
+		answer.Outcome = billing.Outcome{State: billing.AttemptUnknown, Response: answer.Outcome.Response, Message: answer.Outcome.Message}
+	}
+	return answer, err
 }

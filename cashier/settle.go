@@ -50,7 +50,11 @@ func (c *Cashier) Settle(ctx context.Context, m *billing.Merchant, at time.Time,
 			if a == nil || a.Final() {
 				continue
 			}
-			if err := b.apply(ctx, a, answer.Outcome, c.Now()); err != nil {
+			outcome := answer.Outcome
+			if outcome.NotDone && (a.State != billing.Sending || !a.LeaseUntil.Equal(answer.Attempt.LeaseUntil)) {
+				outcome.State = billing.AttemptUnknown // another worker took over, and may have sent it
+			}
+			if err := b.apply(ctx, a, outcome, c.Now()); err != nil {
 				return err
 			}
 			b.answered = append(b.answered, a)
@@ -85,12 +89,9 @@ func payers(answers []Answer) []billing.CustomerID {
 // apply takes an outcome into the books. wall is the world's time, by which an
 // unknown outcome is asked about again.
 func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome, wall time.Time) error {
-	if o.NotDone && a.Claim {
-		if b.known[a.ActivityID] == nil {
-			b.postpone(a, o)
-			return nil
-		}
-		o.State = billing.AttemptUnknown // of a first sending nobody knows
+	if o.NotDone && o.State == billing.AttemptDeclined && a.Claim {
+		b.postpone(a, o)
+		return nil
 	}
 	was := a.State
 	if was == billing.AttemptPending && (o.State == billing.AttemptUnknown || b.takenBack(a)) {
