@@ -1,0 +1,174 @@
+package simulate
+
+import (
+	"time"
+
+	"github.com/perennial-billing/perennial/billing"
+)
+
+// verdict is what a billing date calls for.
+type verdict int
+
+const (
+	must  verdict = iota // an invoice
+	may                  // either: a change came on the very day
+	never                // none
+)
+
+// dates checks that each billing date up to today of each subscription has its
+// invoice, unless it was frozen, paused or cancelled, and that no other has one.
+// The schedule is computed here a second time, from the terms of the subscription
+// and what clients asked for, not from where the billing run thinks it is.
+func (j *judgement) dates() {
+	invoices := map[int64]map[int64]*item{}
+	for _, a := range j.activities {
+		if a.period >= 0 {
+			if invoices[a.subscription] == nil {
+				invoices[a.subscription] = map[int64]*item{}
+			}
+			invoices[a.subscription][a.period] = a
+		}
+	}
+	for _, s := range j.subs {
+		j.schedule(s, invoices[s.id])
+	}
+}
+
+func (j *judgement) schedule(s *subscription, invoices map[int64]*item) {
+	first, err := billing.ParseDate(s.first)
+	j.w.check(err)
+	invoicing := first
+	if s.invoicing != "" {
+		invoicing, err = billing.ParseDate(s.invoicing)
+		j.w.check(err)
+	}
+	issued := int64(j.shop.billed[billing.SubscriptionID(s.id)])
+	seen := 0
+	for k := int(issued); ; k++ {
+		day, due := s.cycle.Date(invoicing, k), s.cycle.Date(first, k)
+		x := invoices[int64(k)]
+		if x != nil {
+			seen++
+		}
+		if day.After(j.today) || s.term == billing.Fixed && issued >= s.length {
+			if x != nil {
+				j.fault("too much", "subscription %d was billed for %s, beyond its term or before its day", s.id, due)
+			}
+			break
+		}
+		call, frozen := j.call(s, day, due, k)
+		switch {
+		case x == nil && call == must && s.amount > 0:
+			j.fault("missing", "subscription %d (%s) has no invoice for %s, to be made on %s: %+v %v", s.id, s.status, due, day, *s, j.changes(s))
+		case x != nil && call == never:
+			j.fault("too much", "subscription %d was billed for %s: %+v %v", s.id, due, *s, j.changes(s))
+		case x != nil && !frozen && (x.amount != s.amount || x.due != due.String()):
+			j.fault("invoice", "subscription %d was billed %d on %s for %s: %+v", s.id, x.amount, x.due, due, *s)
+		}
+		if x != nil && !frozen {
+			issued++
+		}
+	}
+	if seen != len(invoices) {
+		j.fault("too much", "subscription %d has %d invoices, %d of them for its dates", s.id, len(invoices), seen)
+	}
+	if s.term == billing.Fixed && issued >= s.length {
+		j.term(s)
+	}
+}
+
+// changes are the adjustments of a subscription.
+func (j *judgement) changes(s *subscription) []adjustment {
+	var list []adjustment
+	for _, a := range j.adjustments {
+		if a.subscription == s.id {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// call says what billing date k calls for: its invoice is to be made on a day and
+// falls due on another.
+func (j *judgement) call(s *subscription, day, due billing.Date, k int) (v verdict, frozen bool) {
+	v = must
+	worse := func(w verdict) { v = max(v, w) }
+	for _, a := range j.changes(s) {
+		from, err := billing.ParseDate(a.from)
+		j.w.check(err)
+		asked := j.merchant.Today(time.UnixMicro(a.created))
+		atOnce := !from.After(asked)
+		if atOnce {
+			from = asked
+		}
+		switch a.kind {
+		case billing.Freeze:
+			first, _ := billing.ParseDate(s.first)
+			if n, ok := s.cycle.Index(first, from); ok && k >= n && k < n+int(a.length) {
+				frozen = true
+				worse(may) // a fee may be invoiced
+			}
+		case billing.Cancel:
+			switch {
+			case atOnce && j.early(s, day, asked):
+				worse(may)
+			case day.Before(from):
+			case day == from && atOnce:
+				worse(may)
+			default:
+				worse(never)
+			}
+		case billing.Pause:
+			if atOnce && j.early(s, day, asked) {
+				worse(may)
+			}
+			worse(paused(a, day, due, from, atOnce))
+		}
+	}
+	return v, frozen
+}
+
+// early says whether a change came on the day on which the subscription was made:
+// what had fallen due by then waits for the next day's run.
+func (j *judgement) early(s *subscription, day, asked billing.Date) bool {
+	return j.merchant.Today(time.UnixMicro(s.created)) == asked && !day.After(asked)
+}
+
+// paused says what a pause leaves of a billing date.
+func paused(a adjustment, day, due, from billing.Date, atOnce bool) verdict {
+	end, err := billing.ParseDate(a.to)
+	open := err != nil
+	switch {
+	case day.Before(from):
+		return must
+	case day == from && atOnce:
+		return may
+	case a.state == string(billing.Done) && open: // ended by a cancellation
+		return never
+	case open:
+		return never
+	case day.After(end):
+		return must
+	case due.Before(end):
+		return never
+	}
+	return may // resumed between the invoicing date and the billing date
+}
+
+// term checks that a fixed term ends when its last invoice is paid, and not
+// before.
+func (j *judgement) term(s *subscription) {
+	pending := map[int64]bool{}
+	for _, m := range j.allocations {
+		if m.ended == 0 && j.activity[m.source].state == billing.Pending {
+			pending[m.target] = true
+		}
+	}
+	waits := false
+	for _, a := range j.activities {
+		waits = waits || a.subscription == s.id && a.period >= 0 && (a.open > 0 || pending[a.id])
+	}
+	if !waits && s.status != billing.Expired && s.status != billing.Cancelled {
+		j.fault("term", "subscription %d has issued its last invoice and owes nothing, and is %s", s.id, s.status)
+	}
+}
