@@ -18,7 +18,7 @@ func (c *Cashier) Enroll(ctx context.Context, s *Session, account string, custom
 		customer.MerchantID, customer.AccountID = s.Merchant.ID, a.ID
 		customer.ID = billing.CustomerID(tx.NewID())
 		customer.CreatedAt, customer.UpdatedAt = s.Now, s.Now
-		if err := tx.InsertCustomer(ctx, customer); err != nil {
+		if err := tx.InsertCustomers(ctx, customer); err != nil {
 			return err
 		}
 		scope := s.scope(store.CustomerNoun, a.ID, customer.ID)

@@ -179,10 +179,10 @@ func (c *Cashier) changeMethod(ctx context.Context, b *book, a *billing.Attempt,
 	if n.Routing != "" {
 		m.Routing = n.Routing
 	}
-	if m.Sealed, err = keys.Seal([]byte(number), sealedFor(m.ID)); err != nil {
+	if err := seal(keys, m, number); err != nil {
 		return err
 	}
-	m.Masked, m.Fingerprint, m.UpdatedAt = billing.Mask(number), fingerprint(keys, m.Instrument, number, m.Routing), b.at
+	m.UpdatedAt = b.at
 	b.event(billing.PaymentMethodChanged, m.CustomerID, int64(m.ID))
 	return b.tx.UpdatePaymentMethod(ctx, m)
 }

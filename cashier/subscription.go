@@ -54,7 +54,7 @@ func (c *Cashier) Subscribe(ctx context.Context, s *Session, customer Ref, r Sub
 		if err != nil {
 			return err
 		}
-		if err := tx.InsertSubscription(ctx, sub); err != nil {
+		if err := tx.InsertSubscriptions(ctx, sub); err != nil {
 			return err
 		}
 		scope := s.scope(store.SubscriptionNoun, owner.AccountID, owner.ID)

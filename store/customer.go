@@ -37,14 +37,17 @@ func (t *Tx) LockCustomers(ctx context.Context, ids []billing.CustomerID) ([]*bi
 		WHERE merchant_id = $1 AND id `+t.tx.In(2)+` ORDER BY id`+t.tx.ForUpdate(), t.merchant, sqldb.List(ints(ids)))
 }
 
-// InsertCustomer writes a new customer; its id is given.
-func (t *Tx) InsertCustomer(ctx context.Context, c *billing.Customer) error {
-	_, err := t.tx.Exec(ctx, `INSERT INTO customer (`+customerColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
-		c.MerchantID, c.ID, c.AccountID, c.Code, c.FirstName, c.LastName, c.Organization, c.Email, c.Phone, c.Active,
-		c.Address.Street1, c.Address.Street2, c.Address.City, c.Address.State, c.Address.PostalCode, c.Address.Country,
-		micros(c.CreatedAt), micros(c.UpdatedAt))
-	return err
+// InsertCustomers writes new customers; their ids are given.
+func (t *Tx) InsertCustomers(ctx context.Context, list ...*billing.Customer) error {
+	rows := make([][]any, len(list))
+	for i, c := range list {
+		rows[i] = []any{int64(c.MerchantID), int64(c.ID), int64(c.AccountID), c.Code, c.FirstName, c.LastName, c.Organization, c.Email,
+			c.Phone, c.Active, c.Address.Street1, c.Address.Street2, c.Address.City, c.Address.State, c.Address.PostalCode,
+			c.Address.Country, micros(c.CreatedAt), micros(c.UpdatedAt)}
+	}
+	return t.tx.InsertMany(ctx, "customer", []string{"merchant_id", "id", "account_id", "code", "first_name", "last_name",
+		"organization", "email", "phone", "active", "street1", "street2", "city", "state", "postal_code", "country", "created_at",
+		"updated_at"}, rows)
 }
 
 // UpdateCustomer writes what may change of a customer.

@@ -52,14 +52,18 @@ func (v *View) PaymentMethods(ctx context.Context, c billing.CustomerID, p Page)
 	return sqldb.Query(ctx, v.tx, scanPaymentMethod, q.paged(p), q.args...)
 }
 
-// InsertPaymentMethod writes a new payment method; its id is given.
-func (t *Tx) InsertPaymentMethod(ctx context.Context, m *billing.PaymentMethod) error {
-	_, err := t.tx.Exec(ctx, `INSERT INTO payment_method (`+paymentMethodColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)`,
-		m.MerchantID, m.ID, m.AccountID, m.CustomerID, m.Code, m.Instrument, m.Token, m.Masked, m.Sealed, m.Fingerprint,
-		m.Expiry, m.Routing, m.Holder, m.Address.Street1, m.Address.Street2, m.Address.City, m.Address.State,
-		m.Address.PostalCode, m.Address.Country, m.Phone, m.Email, m.Active, m.Stale, micros(m.CreatedAt), micros(m.UpdatedAt))
-	return err
+// InsertPaymentMethods writes new payment methods; their ids are given.
+func (t *Tx) InsertPaymentMethods(ctx context.Context, list ...*billing.PaymentMethod) error {
+	rows := make([][]any, len(list))
+	for i, m := range list {
+		rows[i] = []any{int64(m.MerchantID), int64(m.ID), int64(m.AccountID), int64(m.CustomerID), m.Code, string(m.Instrument), m.Token,
+			m.Masked, m.Sealed, m.Fingerprint, m.Expiry, m.Routing, m.Holder, m.Address.Street1, m.Address.Street2, m.Address.City,
+			m.Address.State, m.Address.PostalCode, m.Address.Country, m.Phone, m.Email, m.Active, m.Stale, micros(m.CreatedAt),
+			micros(m.UpdatedAt)}
+	}
+	return t.tx.InsertMany(ctx, "payment_method", []string{"merchant_id", "id", "account_id", "customer_id", "code", "instrument",
+		"token", "masked", "sealed", "fingerprint", "expiry", "routing", "holder", "street1", "street2", "city", "state",
+		"postal_code", "country", "phone", "email", "active", "stale", "created_at", "updated_at"}, rows)
 }
 
 // UpdatePaymentMethod writes what may change of a payment method. The number

@@ -95,16 +95,19 @@ func (v *View) Subscriptions(ctx context.Context, c billing.CustomerID, f Subscr
 	return sqldb.Query(ctx, v.tx, scanSubscription, q.paged(f.Page), q.args...)
 }
 
-// InsertSubscription writes a new subscription; its id is given.
-func (t *Tx) InsertSubscription(ctx context.Context, s *billing.Subscription) error {
-	return t.tx.InsertMany(ctx, "subscription", []string{"merchant_id", "id", "account_id", "customer_id", "code", "plan_id",
-		"plan_name", "payment_method_id", "term", "length", "amount", "tax", "currency", "cycle", "first_date", "first_invoicing",
-		"status", "period", "issued", "last_date", "next_date", "next_at", "adjusted", "note", "created_at", "updated_at"},
-		[][]any{{int64(s.MerchantID), int64(s.ID), int64(s.AccountID), int64(s.CustomerID), s.Code, int64(s.PlanID),
+// InsertSubscriptions writes new subscriptions; their ids are given.
+func (t *Tx) InsertSubscriptions(ctx context.Context, list ...*billing.Subscription) error {
+	rows := make([][]any, len(list))
+	for i, s := range list {
+		rows[i] = []any{int64(s.MerchantID), int64(s.ID), int64(s.AccountID), int64(s.CustomerID), s.Code, int64(s.PlanID),
 			s.PlanName, int64(s.PaymentMethodID), string(s.Term), int64(s.Length), s.Amount.Minor(), s.Tax.Minor(),
 			string(s.Amount.Currency()), string(s.Cycle), s.FirstDate.String(), s.FirstInvoicing.String(), string(s.Status),
 			int64(s.Period), int64(s.Issued), s.LastDate.String(), s.NextDate.String(), micros(s.NextAt), s.Adjusted, s.Note,
-			micros(s.CreatedAt), micros(s.UpdatedAt)}})
+			micros(s.CreatedAt), micros(s.UpdatedAt)}
+	}
+	return t.tx.InsertMany(ctx, "subscription", []string{"merchant_id", "id", "account_id", "customer_id", "code", "plan_id",
+		"plan_name", "payment_method_id", "term", "length", "amount", "tax", "currency", "cycle", "first_date", "first_invoicing",
+		"status", "period", "issued", "last_date", "next_date", "next_at", "adjusted", "note", "created_at", "updated_at"}, rows)
 }
 
 // UpdateSubscriptions writes what may change of subscriptions.
