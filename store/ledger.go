@@ -25,8 +25,7 @@ func scanAllocation(r sqldb.Row) (*billing.Allocation, error) {
 func (v *View) Allocations(ctx context.Context, of, source, target billing.ActivityID, p Page) ([]*billing.Allocation, error) {
 	q := newSelect(v, "allocation", allocationColumns)
 	q.where = append(q.where, "ended_at IS NULL")
-	id := q.arg(of)
-	q.where = append(q.where, "(source_id = "+id+" OR target_id = "+id+")")
+	q.where = append(q.where, "id IN ("+allocationsOf(q.arg(of))+")")
 	if source != 0 {
 		q.equal("source_id", source)
 	}
@@ -52,8 +51,15 @@ func (t *Tx) InsertAllocations(ctx context.Context, list []billing.Allocation) e
 // EndAllocations dissolves the allocations of an activity and returns them.
 func (t *Tx) EndAllocations(ctx context.Context, of billing.ActivityID, at time.Time) ([]*billing.Allocation, error) {
 	return sqldb.Query(ctx, t.tx, scanAllocation, `UPDATE allocation SET ended_at = $3
-		WHERE merchant_id = $1 AND (source_id = $2 OR target_id = $2) AND ended_at IS NULL RETURNING `+allocationColumns,
+		WHERE merchant_id = $1 AND id IN (`+allocationsOf("$2")+`) AND ended_at IS NULL RETURNING `+allocationColumns,
 		t.merchant, of, at.UnixMicro())
+}
+
+// allocationsOf finds the ids of the allocations of an activity by either index.
+// "source OR target" would have SQLite look through all of the merchant's.
+func allocationsOf(activity string) string {
+	return "SELECT id FROM allocation WHERE merchant_id = $1 AND source_id = " + activity +
+		" UNION ALL SELECT id FROM allocation WHERE merchant_id = $1 AND target_id = " + activity
 }
 
 // InsertEntries writes postings.

@@ -154,7 +154,7 @@ func (v *View) OpenAdjustments(ctx context.Context, ids []billing.SubscriptionID
 		return open, nil
 	}
 	list, err := sqldb.Query(ctx, v.tx, scanAdjustment, `SELECT `+adjustmentColumns+` FROM adjustment
-		WHERE merchant_id = $1 AND subscription_id `+v.tx.In(2)+` AND state <> 'done' ORDER BY id`, v.merchant, sqldb.List(ints(ids)))
+		WHERE merchant_id = $1 AND subscription_id `+v.tx.In(2)+` AND state <> 'done' ORDER BY +id`, v.merchant, sqldb.List(ints(ids)))
 	for _, a := range list {
 		open[a.SubscriptionID] = append(open[a.SubscriptionID], a)
 	}
