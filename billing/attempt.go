@@ -65,6 +65,7 @@ type Attempt struct {
 	CheckAt         time.Time // by the merchant's clock: when a pending claim is asked about, else zero
 	LeaseUntil      time.Time // by the world's clock: when another worker may ask after it, else zero
 	Checks          int       // askings after an unknown outcome
+	Unseen          int       // of which the processor said that it has not seen the request
 }
 
 // Payer is who pays, as the processor was told.
@@ -112,6 +113,7 @@ type Outcome struct {
 	ProcessorID  string
 	Amount       Money     // what was approved, which may be less than asked; zero means all
 	SettlesAt    time.Time // when a pending claim is expected to be settled or returned, by the merchant's clock
+	Unseen       bool      // of unknown: the processor says that it has not seen the request, which may still be on its way
 	NotDone      bool      // of a decline: the processor surely did nothing and judged nothing, as when it was out of reach
 }
 

@@ -67,8 +67,8 @@ func (c *Cashier) Rescue(ctx context.Context, m *billing.Merchant, o Order, at t
 		return Answer{a, billing.Outcome{State: billing.AttemptUnknown, Message: "the processor does not know the claim that it accepted"}}, nil
 	case a.Kind == billing.AskCharge && a.PaymentMethodID != 0:
 		return c.resend(ctx, m, a, at)
-	case a.Checks < patience:
-		return Answer{a, billing.Outcome{State: billing.AttemptUnknown, Message: "the processor has not seen the request yet"}}, nil
+	case a.Unseen < patience:
+		return Answer{a, billing.Outcome{State: billing.AttemptUnknown, Unseen: true, Message: "the processor has not seen the request yet"}}, nil
 	}
 	return Answer{a, billing.Outcome{State: billing.AttemptDeclined, Response: billing.IssuerUnavailable,
 		Message: "the request never reached the processor; nothing was moved"}}, nil

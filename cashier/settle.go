@@ -111,6 +111,9 @@ func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome,
 	switch o.State {
 	case billing.AttemptUnknown:
 		a.Checks++
+		if o.Unseen {
+			a.Unseen++
+		}
 		a.LeaseUntil = wall.Add(pause(a.Checks))
 		b.unknown(a)
 		return nil

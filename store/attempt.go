@@ -13,16 +13,16 @@ import (
 const attemptColumns = `merchant_id, id, account_id, customer_id, COALESCE(subscription_id, 0), COALESCE(payment_method_id, 0),
 	activity_id, COALESCE(parent_id, 0), kind, claim, processor, reference, amount, tax, currency, instrument, masked, expiry,
 	routing, token, payer, details, state, response, message, approval_code, processor_id, created_at, COALESCE(answered_at, 0),
-	COALESCE(check_at, 0), COALESCE(lease_until, 0), checks`
+	COALESCE(check_at, 0), COALESCE(lease_until, 0), checks, unseen`
 
 func scanAttempt(r sqldb.Row) (*billing.Attempt, error) {
 	var a billing.Attempt
-	var amount, tax, created, answered, check, lease, checks int64
+	var amount, tax, created, answered, check, lease, checks, unseen int64
 	var c billing.Currency
 	var payer, details string
 	err := r.Scan(&a.MerchantID, &a.ID, &a.AccountID, &a.CustomerID, &a.SubscriptionID, &a.PaymentMethodID, &a.ActivityID, &a.Parent,
 		&a.Kind, &a.Claim, &a.Processor, &a.Reference, &amount, &tax, &c, &a.Instrument, &a.Masked, &a.Expiry, &a.Routing, &a.Token,
-		&payer, &details, &a.State, &a.Response, &a.Message, &a.ApprovalCode, &a.ProcessorID, &created, &answered, &check, &lease, &checks)
+		&payer, &details, &a.State, &a.Response, &a.Message, &a.ApprovalCode, &a.ProcessorID, &created, &answered, &check, &lease, &checks, &unseen)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func scanAttempt(r sqldb.Row) (*billing.Attempt, error) {
 			return nil, fmt.Errorf("store: details of attempt %d: %w", a.ID, err)
 		}
 	}
-	a.Amount, a.Tax, a.Checks = billing.Minor(amount, c), billing.Minor(tax, c), int(checks)
+	a.Amount, a.Tax, a.Checks, a.Unseen = billing.Minor(amount, c), billing.Minor(tax, c), int(checks), int(unseen)
 	a.CreatedAt, a.AnsweredAt, a.CheckAt, a.LeaseUntil = instant(created), instant(answered), instant(check), instant(lease)
 	return &a, nil
 }
@@ -124,12 +124,12 @@ func (t *Tx) InsertAttempts(ctx context.Context, list []*billing.Attempt) error 
 			orNull(a.PaymentMethodID), int64(a.ActivityID), orNull(a.Parent), string(a.Kind), a.Claim, a.Processor, a.Reference,
 			a.Amount.Minor(), a.Tax.Minor(), string(a.Amount.Currency()), string(a.Instrument), a.Masked, a.Expiry, a.Routing,
 			a.Token, string(payer), a.Details.JSON(), string(a.State), string(a.Response), a.Message, a.ApprovalCode, a.ProcessorID,
-			micros(a.CreatedAt), micros(a.AnsweredAt), micros(a.CheckAt), micros(a.LeaseUntil), int64(a.Checks)}
+			micros(a.CreatedAt), micros(a.AnsweredAt), micros(a.CheckAt), micros(a.LeaseUntil), int64(a.Checks), int64(a.Unseen)}
 	}
 	return t.tx.InsertMany(ctx, "attempt", []string{"merchant_id", "id", "account_id", "customer_id", "subscription_id",
 		"payment_method_id", "activity_id", "parent_id", "kind", "claim", "processor", "reference", "amount", "tax", "currency",
 		"instrument", "masked", "expiry", "routing", "token", "payer", "details", "state", "response", "message", "approval_code",
-		"processor_id", "created_at", "answered_at", "check_at", "lease_until", "checks"}, rows)
+		"processor_id", "created_at", "answered_at", "check_at", "lease_until", "checks", "unseen"}, rows)
 }
 
 // UpdateAttempts writes what was learnt of attempts.
@@ -137,9 +137,9 @@ func (t *Tx) UpdateAttempts(ctx context.Context, list []*billing.Attempt) error 
 	rows := make([][]any, len(list))
 	for i, a := range list {
 		rows[i] = []any{int64(t.merchant), int64(a.ID), string(a.State), string(a.Response), a.Message, a.ApprovalCode, a.ProcessorID,
-			micros(a.AnsweredAt), micros(a.CheckAt), micros(a.LeaseUntil), int64(a.Checks)}
+			micros(a.AnsweredAt), micros(a.CheckAt), micros(a.LeaseUntil), int64(a.Checks), int64(a.Unseen)}
 	}
 	_, err := t.tx.UpdateMany(ctx, "attempt", []string{"merchant_id", "id"}, []string{"state", "response", "message",
-		"approval_code", "processor_id", "answered_at", "check_at", "lease_until", "checks"}, rows)
+		"approval_code", "processor_id", "answered_at", "check_at", "lease_until", "checks", "unseen"}, rows)
 	return err
 }

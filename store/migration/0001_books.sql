@@ -231,6 +231,7 @@ CREATE TABLE attempt (
     check_at          {{int}},
     lease_until       {{int}},
     checks            {{int}} NOT NULL,
+    unseen            {{int}} NOT NULL DEFAULT 0,
     PRIMARY KEY (merchant_id, id),
     UNIQUE (merchant_id, reference),
     FOREIGN KEY (merchant_id, customer_id) REFERENCES customer (merchant_id, id)
