@@ -2,6 +2,7 @@ package cashier
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/perennial-billing/perennial/billing"
@@ -142,17 +143,24 @@ func (b *book) chargeback(ctx context.Context, a *billing.Attempt, pay *billing.
 // chargebackReversed gives a payment back that a chargeback had taken, unless
 // the merchant has done so by hand.
 func (b *book) chargebackReversed(ctx context.Context, a *billing.Attempt, pay *billing.Activity, n billing.Notice) error {
-	if err := b.load(ctx, pay.AdjustedBy); err != nil {
+	// It need not be what took the payment back in the books: that may have been
+	// a refund before it.
+	all, err := b.tx.Activities(ctx, pay.CustomerID, store.ActivityFilter{Kind: billing.Chargeback, Page: store.Page{Limit: mostChargebacks}})
+	if err != nil {
 		return err
 	}
-	back := b.known[pay.AdjustedBy]
-	if back == nil || back.Kind != billing.Chargeback || back.AdjustedBy != 0 {
+	i := slices.IndexFunc(all, func(x *billing.Activity) bool { return x.AttemptID == a.ID && x.AdjustedBy == 0 })
+	if i < 0 {
 		return nil
 	}
+	back := b.know(all[i])
 	by := &billing.Activity{AttemptID: a.ID, Note: n.Response.Text()}
-	_, err := b.reverse(ctx, back, billing.ChargebackReversal, by, a.Processor)
+	_, err = b.reverse(ctx, back, billing.ChargebackReversal, by, a.Processor)
 	return err
 }
+
+// mostChargebacks bounds how many chargebacks of one customer are looked through.
+const mostChargebacks = 1000
 
 // changeMethod takes a NACHA notification of change into the stored bank
 // account (protocols/unipay.md 6.5).
