@@ -81,7 +81,6 @@ var arrows = map[string][]string{
 	"processor/sandbox":       {"billing", "processor", "sqldb"},
 	"cashier":                 {"billing", "store", "vault", "processor"},
 	"billrun":                 {"billing", "store", "cashier"},
-	"simulate":                {"billing", "store", "vault", "processor", "processor/sandbox", "sqldb", "cashier", "billrun"},
 	"notify":                  {"billing", "store", "cashier", "processor", "vault"},
 	"dialect/*":               {"billing", "cashier", "store", "httpd"},
 	"dialect/dialecttest":     {anything},

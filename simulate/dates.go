@@ -101,28 +101,23 @@ func (j *judgement) call(s *subscription, day, due billing.Date, k int) (v verdi
 		if atOnce {
 			from = asked
 		}
-		switch a.kind {
-		case billing.Freeze:
+		if a.kind == billing.Freeze {
 			first, _ := billing.ParseDate(s.first)
 			if n, ok := s.cycle.Index(first, from); ok && k >= n && k < n+int(a.length) {
 				frozen = true
 				worse(may) // a fee may be invoiced
 			}
-		case billing.Cancel:
-			switch {
-			case atOnce && j.early(s, day, asked):
-				worse(may)
-			case day.Before(from):
-			case day == from && atOnce:
-				worse(may)
-			default:
-				worse(never)
-			}
-		case billing.Pause:
-			if atOnce && j.early(s, day, asked) {
-				worse(may)
-			}
-			worse(paused(a, day, due, from, atOnce))
+			continue
+		}
+		// A stop skips what is dated on or after it, unless the invoice had gone out
+		// before the stop was asked for.
+		switch stopped := !due.Before(from) && !resumed(a, due); {
+		case a.kind == billing.Pause && a.to == from.String() && atOnce: // begun and ended on one day
+		case atOnce && j.early(s, day, asked), day == asked:
+			worse(may)
+		case day.Before(asked), !stopped:
+		default:
+			worse(never)
 		}
 	}
 	return v, frozen
@@ -134,25 +129,10 @@ func (j *judgement) early(s *subscription, day, asked billing.Date) bool {
 	return j.merchant.Today(time.UnixMicro(s.created)) == asked && !day.After(asked)
 }
 
-// paused says what a pause leaves of a billing date.
-func paused(a adjustment, day, due, from billing.Date, atOnce bool) verdict {
+// resumed says whether a pause has ended by a billing date.
+func resumed(a adjustment, due billing.Date) bool {
 	end, err := billing.ParseDate(a.to)
-	open := err != nil
-	switch {
-	case day.Before(from):
-		return must
-	case day == from && atOnce:
-		return may
-	case a.state == string(billing.Done) && open: // ended by a cancellation
-		return never
-	case open:
-		return never
-	case day.After(end):
-		return must
-	case due.Before(end):
-		return never
-	}
-	return may // resumed between the invoicing date and the billing date
+	return a.kind == billing.Pause && err == nil && !due.Before(end)
 }
 
 // term checks that a fixed term ends when its last invoice is paid, and not

@@ -50,7 +50,7 @@ func (w *world) openShop(n int) error {
 		RetryDays:         [][]int{nil, {0}, {1}, {3, 7, 14}, {1, 2, 3, 4, 5}, {10, 40}}[r.IntN(6)],
 		AllowPastBilling:  r.IntN(2) == 0,
 		CloseSalesDays:    []int{0, 0, 0, 2}[r.IntN(4)],
-		BillingDay:        []int{0, 0, 1, 31}[r.IntN(4)],
+		BillingDay:        []int{0, 0, 1, 28}[r.IntN(4)],
 		WriteOffAfterDays: []int{0, 0, 20, 90}[r.IntN(4)],
 		Fees: billing.Fees{Enrollment: fee(500), SoftDecline: fee(150), HardDecline: fee(250), Retry: fee(100), Chargeback: fee(1500),
 			Freeze: fee(200), FrozenBilling: fee(300), Late: fee(700), LateAfterDays: []int{1, 5, 30}[r.IntN(3)]},
