@@ -260,6 +260,9 @@ func TestChargeback(t *testing.T) {
 		if n := s.Balance("cash:sandbox"); n != 0 {
 			t.Errorf("%d of the cash is left", n)
 		}
+		if note := s.Activities(customer)[2].Note; note != "" {
+			t.Errorf("the bank gave no reason, but the note says %q", note)
+		}
 	})
 }
 

@@ -115,11 +115,19 @@ func (c *Cashier) take(ctx context.Context, b *book, a *billing.Attempt, n billi
 	return billing.Errorf(billing.Internal, "a notice of an unknown kind came")
 }
 
+// reason is what a notice says of why, which the card networks' do not always.
+func reason(n billing.Notice) string {
+	if n.Response == "" {
+		return ""
+	}
+	return n.Response.Text()
+}
+
 // chargeback takes a payment back because the cardholder's bank did. The debt
 // is open again, but is not claimed by itself: the customer disputes it. A
 // payment that was refunded already is paid out twice, which the customer owes.
 func (b *book) chargeback(ctx context.Context, a *billing.Attempt, pay *billing.Activity, n billing.Notice) error {
-	by := &billing.Activity{AttemptID: a.ID, Note: n.Response.Text()}
+	by := &billing.Activity{AttemptID: a.ID, Note: reason(n)}
 	if n.Amount.Sign() > 0 && n.Amount.Minor() < pay.Amount.Minor() {
 		by.Amount = n.Amount
 	}
@@ -154,7 +162,7 @@ func (b *book) chargebackReversed(ctx context.Context, a *billing.Attempt, pay *
 		return nil
 	}
 	back := b.know(all[i])
-	by := &billing.Activity{AttemptID: a.ID, Note: n.Response.Text()}
+	by := &billing.Activity{AttemptID: a.ID, Note: reason(n)}
 	_, err = b.reverse(ctx, back, billing.ChargebackReversal, by, a.Processor)
 	return err
 }
