@@ -22,11 +22,15 @@
 //     The answer types (Customer, Transaction, ...) know the order of their
 //     fields; Style.Write knows the three notations.
 //
+// An action reads its request, asks the cashier or looks into the books, and
+// writes the answer; it holds no rule of billing. The dictionaries (words.go)
+// and the table of verdicts (verdict.go) are where one vocabulary becomes the
+// other, failureOf (mistake.go) where an error becomes a failure code, and
+// scribe writes the nouns of the core as objects of the wire.
+//
 // Card numbers, track data, security codes and passwords are of the type
 // Secret from the moment they are read, and Fields prints names only, so that
 // a request can be put into a log or an error by mistake without harm. A
-// Failure names fields and never repeats a value.
-//
-// Nothing in this half of the package reads a clock, opens a connection or
-// applies a rule of billing.
+// Failure names fields and never repeats a value. What is noted for the log is
+// the route, the merchant, the login and the code of the outcome.
 package unipay

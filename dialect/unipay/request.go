@@ -60,7 +60,7 @@ type PaymentOptionFields struct {
 	CSC           Secret                 // create only, never stored; means nothing for a bank account
 	Token         Opt[string]            // create only
 
-	// AccountAccessory is the expiry MMyy of a card (ParseExpiry) or the
+	// AccountAccessory is the expiry MMyy of a card or the
 	// routing number of a bank account; digits. It comes with every account
 	// number, and a modify may change that of a card.
 	AccountAccessory Opt[string]
@@ -255,7 +255,7 @@ type ProcessingFields struct {
 	Token            Opt[string]
 	PaymentOptionID  Opt[Ref]
 	AccountType      Opt[AccountType]
-	AccountAccessory Opt[string] // expiry MMyy (ParseExpiry) or routing number; comes with AccountNumber
+	AccountAccessory Opt[string] // expiry MMyy or routing number; comes with AccountNumber
 	CSC              Secret
 	HolderName       Opt[string]
 
@@ -300,17 +300,6 @@ func ReadProcessing(f Fields) (ProcessingFields, error) {
 		Email:   r.text("email", maxEmail, anyText),
 	}
 	return p, r.result()
-}
-
-// ParseExpiry reads the expiry of a card as accountAccessory has it, MMyy, and
-// returns the month, 1 to 12, and the year, 2000 to 2099.
-func ParseExpiry(s string) (month, year int, ok bool) {
-	if len(s) != 4 || !digitText.fits(s, 4) {
-		return 0, 0, false
-	}
-	month = int(s[0]-'0')*10 + int(s[1]-'0')
-	year = 2000 + int(s[2]-'0')*10 + int(s[3]-'0')
-	return month, year, 1 <= month && month <= 12
 }
 
 // CancelParams are the parameters of subscriptions ~cancel (4.4).

@@ -474,24 +474,6 @@ func TestAmounts(t *testing.T) {
 	})
 }
 
-func TestParseExpiry(t *testing.T) {
-	tests := []struct {
-		in          string
-		month, year int
-		ok          bool
-	}{
-		{"0422", 4, 2022, true}, {"1299", 12, 2099, true}, {"0100", 1, 2000, true},
-		{"0022", 0, 2022, false}, {"1322", 13, 2022, false}, {"422", 0, 0, false},
-		{"04222", 0, 0, false}, {"04/2", 0, 0, false}, {"", 0, 0, false}, {"٠٤", 0, 0, false},
-	}
-	for _, tt := range tests {
-		month, year, ok := ParseExpiry(tt.in)
-		if ok != tt.ok || ok && (month != tt.month || year != tt.year) {
-			t.Errorf("ParseExpiry(%q) = %d %d %v", tt.in, month, year, ok)
-		}
-	}
-}
-
 // A request in any state of its reading can be printed, logged and marshalled
 // without showing what must not be seen.
 func TestSecretsDoNotShow(t *testing.T) {

@@ -378,6 +378,23 @@ func TestChargeback(t *testing.T) {
 	})
 }
 
+// TestDeclinedPayOut: money that the processor does not pay out is an answer
+// like a declined payment.
+func TestDeclinedPayOut(t *testing.T) {
+	tell(t, func(c client) {
+		c.signUp("1999", visa)
+		fault := sandbox.Fault{On: []string{"credit"}, Do: sandbox.Decline, Response: "05"}
+		if err := c.c.Bank.SetFaults(context.Background(), c.c.Merchant.Code, fault); err != nil {
+			t.Fatal(err)
+		}
+		paid := c.ask("POST", "customers/*ann/transactions/~process", "type", "AR", "amount", "1999", "paymentOptionId", "*card")
+		if info := paid["processingInfo"].(answered); paid["type"] != "AR" || paid["balance"] != "0" || info["responseCode"] != "D01" {
+			t.Errorf("the answer is %v", paid)
+		}
+		c.wantAccount("nothing paid out", "2019-12-31 AR 1999 open 0 due 2019-12-31 D01\n")
+	})
+}
+
 // TestTokens: a token stands for the number in a payment and in a payment
 // option of another customer, and no answer has the number.
 func TestTokens(t *testing.T) {
