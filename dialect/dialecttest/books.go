@@ -150,6 +150,19 @@ func Events(t testing.TB, s *cashiertest.Shop) string {
 	return b.String()
 }
 
+// Journal lists what the bank did for the shop's merchant, a line an act: kind,
+// amount, the number in part, and the bank's answer.
+func Journal(t testing.TB, s *cashiertest.Shop) string {
+	t.Helper()
+	lines, err := s.Bank.Journal(context.Background(), s.Merchant.Code)
+	check(t, err)
+	var b strings.Builder
+	for _, l := range lines {
+		fmt.Fprintf(&b, "%s %s %s %s\n", l.Kind, l.Amount, l.Masked, orNone(string(l.Response)))
+	}
+	return b.String()
+}
+
 // unless is a text, or nothing.
 func unless(no bool, text string) string {
 	if no {

@@ -31,6 +31,7 @@ import (
 //	NAME.clock      a day to which the merchant's clock is moved, and all is done that falls due
 //	books           the books, see Books
 //	events          the outbox, see Events
+//	journal         the bank's journal, see Journal
 //
 // A request is sent with the login User unless it has an Authorization header of
 // its own; "none" sends none. A body that is "@FILE" is the file, byte for byte;
@@ -86,6 +87,8 @@ func (p *player) play(name, text string) (got string, golden bool) {
 		return Books(p.t, p.c.Shop), true
 	case name == "events":
 		return Events(p.t, p.c.Shop), true
+	case name == "journal":
+		return Journal(p.t, p.c.Shop), true
 	case name == "settings":
 		p.c.Configure(func(s *billing.Settings) { check(p.t, json.Unmarshal([]byte(text), s)) })
 		return "", false
