@@ -16,6 +16,15 @@ import (
 // verb is something that a client asks for.
 type verb func(ctx context.Context, c *cashier.Cashier, s *cashier.Session) error
 
+// wish is what a client wants: an act, for whom, and the lot that fills in the
+// rest.
+type wish struct {
+	Act
+	shop *shop
+	who  *person
+	r    *rand.Rand
+}
+
 // play plays one act: someone begins what it says, and then the lot decides who
 // moves, until all is done or, at times, only for a while.
 func (w *world) play(a Act) {
@@ -166,16 +175,17 @@ func (w *world) trouble(a Act, shop *shop, r *rand.Rand) {
 func (w *world) client(a Act, shop *shop, r *rand.Rand) verb {
 	none := func(context.Context, *cashier.Cashier, *cashier.Session) error { return nil }
 	if a.Kind == actCustomer {
-		return w.enrol(a, shop, r)
+		return w.enrol(wish{a, shop, nil, r})
 	}
 	customer, ok := pick(shop.customers, a.A)
-	if do := w.moneyVerb(a, shop, customer, r); do != nil {
+	x := wish{a, shop, customer, r}
+	if do := w.moneyVerb(x); do != nil {
 		if !ok {
 			return none
 		}
 		return do
 	}
-	if do := w.termsVerb(a, shop, customer, r); do != nil {
+	if do := w.termsVerb(x); do != nil {
 		if !ok {
 			return none
 		}
@@ -185,24 +195,24 @@ func (w *world) client(a Act, shop *shop, r *rand.Rand) verb {
 }
 
 // moneyVerb is what clients do with money.
-func (w *world) moneyVerb(a Act, shop *shop, who *person, r *rand.Rand) verb {
-	switch a.Kind {
+func (w *world) moneyVerb(x wish) verb {
+	switch x.Kind {
 	case actCharge, actKeyed, actCredit, actInstalment:
 		return func(ctx context.Context, c *cashier.Cashier, s *cashier.Session) error {
-			return w.charge(ctx, a, shop, who, r, c, s)
+			return w.charge(ctx, x, c, s)
 		}
 	case actReplay, actTwist:
 		return func(ctx context.Context, c *cashier.Cashier, s *cashier.Session) error {
-			return w.again(ctx, a, shop, c, s)
+			return w.again(ctx, x, c, s)
 		}
 	case actReverse:
 		return func(ctx context.Context, c *cashier.Cashier, s *cashier.Session) error {
-			list, err := activities(ctx, s, who)
-			if r.IntN(3) > 0 { // what came from the processor is of most interest
-				list = slices.DeleteFunc(list, func(x *billing.Activity) bool { return x.AttemptID == 0 || x.AdjustedBy != 0 })
+			list, err := activities(ctx, s, x.who)
+			if x.r.IntN(3) > 0 { // what came from the processor is of most interest
+				list = slices.DeleteFunc(list, func(y *billing.Activity) bool { return y.AttemptID == 0 || y.AdjustedBy != 0 })
 			}
-			if one, ok := pick(list, a.B); ok {
-				_, err = c.Reverse(ctx, s, who.ref, cashier.Ref{ID: int64(one.ID)}, "")
+			if one, ok := pick(list, x.B); ok {
+				_, err = c.Reverse(ctx, s, x.who.ref, cashier.Ref{ID: int64(one.ID)}, "")
 			}
 			return err
 		}
@@ -211,12 +221,12 @@ func (w *world) moneyVerb(a Act, shop *shop, who *person, r *rand.Rand) verb {
 			kinds := []cashier.RecordRequest{{Kind: billing.Invoice}, {Kind: billing.ServiceFee}, {Kind: billing.Credit}, {Kind: billing.LateFee},
 				{Kind: billing.Payment, Instrument: billing.Cash}, {Kind: billing.Payment, Instrument: billing.Allowance},
 				{Kind: billing.Refund, Instrument: billing.Check}, {Kind: billing.WriteOff, Instrument: billing.WrittenOff}}
-			q := kinds[a.B%len(kinds)]
-			q.Amount, q.Tax = a.N, []int64{0, 17}[r.IntN(2)]
-			if r.IntN(3) == 0 {
-				q.Due = s.Today().AddDays(r.IntN(20) - 5)
+			q := kinds[x.B%len(kinds)]
+			q.Amount, q.Tax = x.N, []int64{0, 17}[x.r.IntN(2)]
+			if x.r.IntN(3) == 0 {
+				q.Due = s.Today().AddDays(x.r.IntN(20) - 5)
 			}
-			_, err := c.Record(ctx, s, who.ref, q)
+			_, err := c.Record(ctx, s, x.who.ref, q)
 			return err
 		}
 	default:
@@ -234,34 +244,34 @@ func activities(ctx context.Context, s *cashier.Session, who *person) (list []*b
 }
 
 // charge charges a card or account, or pays to one.
-func (w *world) charge(ctx context.Context, a Act, shop *shop, who *person, r *rand.Rand, c *cashier.Cashier, s *cashier.Session) error {
-	q := cashier.ChargeRequest{Amount: a.N, Tax: []int64{0, 11}[r.IntN(2)], Credit: a.Kind == actCredit}
-	method, ok := pick(who.methods, a.B)
+func (w *world) charge(ctx context.Context, x wish, c *cashier.Cashier, s *cashier.Session) error {
+	q := cashier.ChargeRequest{Amount: x.N, Tax: []int64{0, 11}[x.r.IntN(2)], Credit: x.Kind == actCredit}
+	method, ok := pick(x.who.methods, x.B)
 	switch {
-	case ok && r.IntN(2) == 0:
+	case ok && x.r.IntN(2) == 0:
 		q.Method = method
 	default:
-		n := number(r, true)
+		n := number(x.r, true)
 		q.Instrument, q.Number, q.Expiry, q.Routing = n.Instrument, n.Number, n.Expiry, n.Routing
 	}
-	if a.Kind == actInstalment {
-		list, err := activities(ctx, s, who)
+	if x.Kind == actInstalment {
+		list, err := activities(ctx, s, x.who)
 		if err != nil {
 			return err
 		}
 		for _, d := range list {
-			if d.Kind.IsDebt() && d.Open.Sign() > 0 && r.IntN(2) == 0 {
+			if d.Kind.IsDebt() && d.Open.Sign() > 0 && x.r.IntN(2) == 0 {
 				q.Invoices = append(q.Invoices, cashier.Ref{ID: int64(d.ID)})
 				q.Amount = d.Open.Minor()
 			}
 		}
 	}
-	k := &keyed{customer: who.ref, request: q}
-	if a.Kind == actKeyed {
-		k.request.Key = fmt.Sprintf("key%d", len(shop.keys))
-		shop.keys = append(shop.keys, k)
+	k := &keyed{customer: x.who.ref, request: q}
+	if x.Kind == actKeyed {
+		k.request.Key = fmt.Sprintf("key%d", len(x.shop.keys))
+		x.shop.keys = append(x.shop.keys, k)
 	}
-	receipt, err := c.Charge(ctx, s, who.ref, k.request)
+	receipt, err := c.Charge(ctx, s, x.who.ref, k.request)
 	if err == nil {
 		w.told(k, receipt)
 	}
@@ -281,12 +291,12 @@ func (w *world) told(k *keyed, r *cashier.Receipt) {
 }
 
 // again sends a charge with a used key once more, or another one with its key.
-func (w *world) again(ctx context.Context, a Act, shop *shop, c *cashier.Cashier, s *cashier.Session) error {
-	k, ok := pick(shop.keys, a.B)
+func (w *world) again(ctx context.Context, x wish, c *cashier.Cashier, s *cashier.Session) error {
+	k, ok := pick(x.shop.keys, x.B)
 	if !ok {
 		return nil
 	}
-	if a.Kind == actReplay {
+	if x.Kind == actReplay {
 		receipt, err := c.Charge(ctx, s, k.customer, k.request)
 		if err == nil {
 			w.told(k, receipt)

@@ -24,6 +24,7 @@ type Fault struct {
 	Text string
 }
 
+// Error is the fault as one line.
 func (f *Fault) Error() string { return f.Rule + ": " + f.Text }
 
 // Result is what became of a story.
