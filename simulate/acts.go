@@ -211,7 +211,8 @@ func (w *world) moneyVerb(x wish) verb {
 			if x.r.IntN(3) > 0 { // what came from the processor is of most interest
 				list = slices.DeleteFunc(list, func(y *billing.Activity) bool { return y.AttemptID == 0 || y.AdjustedBy != 0 })
 			}
-			if one, ok := pick(list, x.B); ok {
+			// A chargeback that a clerk takes back by hand is his word against the bank's.
+			if one, ok := pick(list, x.B); ok && one.Kind != billing.Chargeback {
 				_, err = c.Reverse(ctx, s, x.who.ref, cashier.Ref{ID: int64(one.ID)}, "")
 			}
 			return err
