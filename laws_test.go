@@ -105,7 +105,7 @@ type reservation struct {
 
 var (
 	inCommand   = []string{"cmd/perennial"}
-	inProcessor = []string{"processor", "processor/...", "notify"}
+	inProcessor = []string{"processor", "processor/...", "notify", "bench"}
 	inDatabase  = []string{"sqldb", "sqldb/..."}
 	inVault     = []string{"vault"}
 	nowhere     []string

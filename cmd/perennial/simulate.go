@@ -16,9 +16,9 @@ import (
 	"github.com/perennial-billing/perennial/store"
 )
 
-// simulateCmd plays seeded stories against a lying bank, on databases of its
+// simulateCommand plays seeded stories against a lying bank, on databases of its
 // own, and looks for lost money.
-type simulateCmd struct {
+type simulateCommand struct {
 	Seed     uint64 `help:"Seed of the first story; the next ones follow it." default:"1"`
 	Stories  int    `help:"How many stories; 0 plays until told to stop." default:"100"`
 	Engine   string `help:"Database that the books are kept on: sqlite or postgres." enum:"sqlite,postgres" default:"sqlite"`
@@ -27,7 +27,7 @@ type simulateCmd struct {
 }
 
 // Run plays the stories.
-func (c *simulateCmd) Run(ctx context.Context, p *process) (err error) {
+func (c *simulateCommand) Run(ctx context.Context, p *process) (err error) {
 	dir, err := os.MkdirTemp("", "perennial-simulate-")
 	if err != nil {
 		return fmt.Errorf("folder for the databases: %w", err)
@@ -73,7 +73,7 @@ func (t *tally) add(r *simulate.Result) {
 // tellEvery is how often the command says how far it is.
 const tellEvery = 10 * time.Second
 
-func (c *simulateCmd) play(ctx context.Context, p *process, stage *simulate.Stage) error {
+func (c *simulateCommand) play(ctx context.Context, p *process, stage *simulate.Stage) error {
 	sum := tally{steps: map[string]int{}}
 	told := p.now()
 	for seed := c.Seed; (c.Stories == 0 || sum.stories < c.Stories) && ctx.Err() == nil; seed++ {
@@ -100,7 +100,7 @@ func (c *simulateCmd) play(ctx context.Context, p *process, stage *simulate.Stag
 }
 
 // failed shows a story that broke a promise, as short as it can be told.
-func (c *simulateCmd) failed(ctx context.Context, p *process, stage *simulate.Stage, story simulate.Story, r *simulate.Result) error {
+func (c *simulateCommand) failed(ctx context.Context, p *process, stage *simulate.Stage, story simulate.Story, r *simulate.Result) error {
 	for _, f := range r.Faults {
 		fmt.Fprintf(p.stdout, "seed %d: %v\n", story.Seed, f)
 	}
