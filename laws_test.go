@@ -87,6 +87,7 @@ var arrows = map[string][]string{
 	"console":                 {"billing", "cashier", "store", "httpd"},
 	"setup":                   {"billing", "cashier", "store"},
 	"audit":                   {"billing", "store"},
+	"simulate":                {"billing", "store", "vault", "processor", "processor/sandbox", "sqldb", "cashier", "billrun"},
 	"bench":                   {anything},
 	"cmd/perennial":           {anything},
 }
@@ -116,6 +117,7 @@ var (
 		"sqldb",             // the pause before a transaction that lost a race is tried again
 		"processor/sandbox", // a bank that answers as late as it is told to
 		"billrun",           // looks at its queues every second
+		"bench",             // has a bank that takes as long as it is told to
 	}
 )
 
@@ -139,7 +141,7 @@ var reservations = []reservation{
 	{path: "os", names: []string{"Exit"}, where: inCommand, why: "only the command ends the process"},
 	{path: "flag", where: inCommand, why: "settings are handed down from the command"},
 	{path: "github.com/alecthomas/kong", where: inCommand, why: "settings are handed down from the command"},
-	{path: "./store", names: []string{"Open"}, where: inCommand, why: "only the command opens the books"},
+	{path: "./store", names: []string{"Open"}, where: append(inCommand, "bench"), why: "only the command opens the books, and a bench those that it makes"},
 
 	{path: "net/http", names: []string{
 		"Client", "DefaultClient", "Get", "Head", "Post", "PostForm", "NewRequest", "NewRequestWithContext",

@@ -52,19 +52,19 @@ type process struct {
 
 // commandLine is all that can be asked of the program.
 type commandLine struct {
-	Demo     demoCommand    `cmd:"" help:"Try Perennial: a test merchant on an embedded database, served at once."`
-	Serve    serveCommand   `cmd:"" help:"Serve the gateway and bill what falls due."`
-	Apply    applyCommand   `cmd:"" help:"Set up merchants, logins, plans and more from a file."`
-	Run      runCommand     `cmd:"" help:"Bill and collect what is due, now."`
-	Clock    clockCommand   `cmd:"" help:"Look at or move the clock of a test merchant."`
-	Audit    auditCommand   `cmd:"" help:"Prove the books: exit status 1 if anything is off."`
-	Simulate simulateCommand    `cmd:"" help:"Play seeded stories of crashes and a lying bank, and look for lost money."`
-	Bank     bankCommand    `cmd:"" help:"The sandbox bank: its journal, its faults, or the bank as a process of its own."`
-	Login    loginCommand   `cmd:"" help:"Serve the people and machines that log in."`
-	Keys     keysCommand    `cmd:"" help:"The master key, which opens the vault."`
-	Migrate  migrateCommand `cmd:"" help:"Bring the schema of the database to this version of the program."`
-	Bench    benchCommand   `cmd:"" help:"Measure the speed, as a ratio to the bare database in the same run."`
-	Version  versionCommand `cmd:"" help:"Print the version of the program."`
+	Demo     demoCommand     `cmd:"" help:"Try Perennial: a test merchant on an embedded database, served at once."`
+	Serve    serveCommand    `cmd:"" help:"Serve the gateway and bill what falls due."`
+	Apply    applyCommand    `cmd:"" help:"Set up merchants, logins, plans and more from a file."`
+	Run      runCommand      `cmd:"" help:"Bill and collect what is due, now."`
+	Clock    clockCommand    `cmd:"" help:"Look at or move the clock of a test merchant."`
+	Audit    auditCommand    `cmd:"" help:"Prove the books: exit status 1 if anything is off."`
+	Simulate simulateCommand `cmd:"" help:"Play seeded stories of crashes and a lying bank, and look for lost money."`
+	Bank     bankCommand     `cmd:"" help:"The sandbox bank: its journal, its faults, or the bank as a process of its own."`
+	Login    loginCommand    `cmd:"" help:"Serve the people and machines that log in."`
+	Keys     keysCommand     `cmd:"" help:"The master key, which opens the vault."`
+	Migrate  migrateCommand  `cmd:"" help:"Bring the schema of the database to this version of the program."`
+	Bench    benchCommand    `cmd:"" help:"Measure the speed, as a ratio to the bare database in the same run."`
+	Version  versionCommand  `cmd:"" help:"Print the version of the program."`
 }
 
 func main() {
