@@ -8,7 +8,7 @@ PG := $(if $(PERENNIAL_TEST_POSTGRES),,scripts/with-postgres)
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help build run test check quick golden fmt lint pg
+.PHONY: help build run test check quick golden simulate bench fmt lint pg
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,13 @@ quick: ## The tests without race detector and PostgreSQL, for the loop while wri
 golden: ## Write the expected answers in testdata anew from what the code does; read the difference before you commit it
 	PERENNIAL_UPDATE_GOLDEN=1 $(PG) go test ./...
 	git status --short
+
+simulate: ## Stories of crashes and a lying bank, until told to stop
+	go run ./cmd/perennial simulate --stories 0
+
+bench: ## Renewals and charges on SQLite, as a ratio to the bare database
+	go run ./cmd/perennial bench renewals
+	go run ./cmd/perennial bench charges
 
 fmt: ## Bring all code into the form of gofmt
 	gofmt -w .

@@ -45,7 +45,7 @@ type demoCommand struct {
 	JSON        bool          `name:"json" help:"Print one line of JSON when the demo is ready to serve, and nothing else on standard output."`
 	LogLevel    slog.Level    `help:"Least level of what is logged: debug, info, warn or error." env:"PERENNIAL_LOG_LEVEL" default:"warn"`
 
-	ProcessorTimeout time.Duration `help:"How long the bank may take for an answer." env:"PERENNIAL_PROCESSOR_TIMEOUT" default:"30s" hidden:""`
+	ProcessorTimeout time.Duration `help:"How long the bank may take for an answer." env:"PERENNIAL_PROCESSOR_TIMEOUT" default:"5s" hidden:""`
 }
 
 // Help is shown by perennial demo --help.
@@ -105,7 +105,7 @@ func (c *demoCommand) Run(ctx context.Context, p *process) (err error) {
 func (c *demoCommand) serving() serving {
 	return serving{
 		Listen: c.Listen, Billing: true, BillingPoll: time.Second, BillingInFlight: defaultInFlight,
-		ProcessorTimeout: c.ProcessorTimeout, LogLevel: c.LogLevel,
+		ProcessorTimeout: max(c.ProcessorTimeout, 4*c.BankLatency), LogLevel: c.LogLevel,
 	}
 }
 
