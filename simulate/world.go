@@ -51,8 +51,7 @@ type world struct {
 	processes []*process
 	actors    []*actor // who stands still in the middle of something
 	shops     []*shop
-	deaths    int  // per million steps, 0 while the world ends
-	quiet     bool // faults are not looked for any more
+	deaths    int // per million steps, 0 while the world ends
 	result    Result
 }
 
@@ -88,31 +87,44 @@ func step(ctx context.Context, name string) {
 
 // Play plays a story and judges it. An error says that it could not be played.
 func (s *Stage) Play(ctx context.Context, story Story) (result *Result, err error) {
-	w := &world{ctx: ctx, story: &story, wall: birth(), stage: s, deaths: story.Deaths,
-		result: Result{Steps: map[string]int{}, Deaths: map[string]int{}}}
-	if w.set, err = s.open(ctx, w.now); err != nil {
+	w, err := s.perform(ctx, story)
+	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		for _, a := range w.actors {
-			a.stop()
-		}
-		err = errors.Join(err, w.close())
-	}()
-	if err := w.build(); err != nil {
-		return nil, fmt.Errorf("simulate: %w", err)
-	}
-	for i, act := range story.Acts {
-		w.log("act %d: %s", i, act)
-		w.play(act)
-	}
-	w.end()
+	defer func() { err = errors.Join(err, w.leave()) }()
 	if len(w.result.Faults) == 0 {
 		if err := w.judge(); err != nil {
 			return nil, fmt.Errorf("simulate: judge: %w", err)
 		}
 	}
 	return &w.result, nil
+}
+
+// perform plays a story to its end and leaves the judging, and the leaving, to
+// the caller.
+func (s *Stage) perform(ctx context.Context, story Story) (w *world, err error) {
+	w = &world{ctx: ctx, story: &story, wall: birth(), stage: s, deaths: story.Deaths,
+		result: Result{Steps: map[string]int{}, Deaths: map[string]int{}}}
+	if w.set, err = s.open(ctx, w.now); err != nil {
+		return nil, err
+	}
+	if err := w.build(); err != nil {
+		return nil, errors.Join(fmt.Errorf("simulate: %w", err), w.leave())
+	}
+	for i, act := range story.Acts {
+		w.log("act %d: %s", i, act)
+		w.play(act)
+	}
+	w.end()
+	return w, nil
+}
+
+// leave closes the world's databases.
+func (w *world) leave() error {
+	for _, a := range w.actors {
+		a.stop()
+	}
+	return w.close()
 }
 
 // build puts a world together.
