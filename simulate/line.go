@@ -65,21 +65,32 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	if r.Method == http.MethodPost && l.take(&l.twice) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return nil, err
-		}
-		first := r.Clone(r.Context())
-		first.Body, r.Body = io.NopCloser(bytes.NewReader(body)), io.NopCloser(bytes.NewReader(body))
-		if resp, err := l.carry(first); err == nil {
-			_ = resp.Body.Close()
-		}
+		return l.double(r)
 	}
 	resp, err := l.carry(r)
 	if looking && err == nil && resp.StatusCode == http.StatusNotFound {
 		l.mu.Lock()
 		l.absent[path.Base(r.URL.Path)]++
 		l.mu.Unlock()
+	}
+	return resp, err
+}
+
+// double carries a request twice and hands back the first answer. The second
+// goes only after a good answer: a processor that says that it did nothing, and
+// then does, breaks the contract of processor.Driver, on which the cashier rests.
+func (l *line) double(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	second := r.Clone(r.Context())
+	r.Body, second.Body = io.NopCloser(bytes.NewReader(body)), io.NopCloser(bytes.NewReader(body))
+	resp, err := l.carry(r)
+	if err == nil && resp.StatusCode == http.StatusOK {
+		if again, err := l.carry(second); err == nil {
+			_ = again.Body.Close()
+		}
 	}
 	return resp, err
 }
