@@ -44,7 +44,7 @@ func scanEntry(r sqldb.Row) (billing.Entry, error) {
 }
 
 // AllocationsFrom reads all allocations ever made of several credits, by id,
-// those that were dissolved among them.
+// those that were dissolved among them. See OpenActivities for "+id".
 func (v *View) AllocationsFrom(ctx context.Context, sources []billing.ActivityID) ([]*billing.Allocation, error) {
 	return v.allocations(ctx, "source_id", sources)
 }
@@ -59,7 +59,7 @@ func (v *View) allocations(ctx context.Context, side string, ids []billing.Activ
 		return nil, nil
 	}
 	return sqldb.Query(ctx, v.tx, scanAllocation, `SELECT `+allocationColumns+` FROM allocation
-		WHERE merchant_id = $1 AND `+side+` `+v.tx.In(2)+` ORDER BY id`, v.merchant, sqldb.List(ints(ids)))
+		WHERE merchant_id = $1 AND `+side+` `+v.tx.In(2)+` ORDER BY +id`, v.merchant, sqldb.List(ints(ids)))
 }
 
 // Attempts lists the attempts of all customers by id.
@@ -96,14 +96,14 @@ func (v *View) InvoicedPeriods(ctx context.Context, ids []billing.SubscriptionID
 }
 
 // AdjustmentsOf reads all adjustments of subscriptions, by id, those that are
-// done among them.
+// done among them. See OpenActivities for "+id".
 func (v *View) AdjustmentsOf(ctx context.Context, ids []billing.SubscriptionID) (map[billing.SubscriptionID][]billing.Adjustment, error) {
 	found := make(map[billing.SubscriptionID][]billing.Adjustment)
 	if len(ids) == 0 {
 		return found, nil
 	}
 	list, err := sqldb.Query(ctx, v.tx, scanAdjustment, `SELECT `+adjustmentColumns+` FROM adjustment
-		WHERE merchant_id = $1 AND subscription_id `+v.tx.In(2)+` ORDER BY id`, v.merchant, sqldb.List(ints(ids)))
+		WHERE merchant_id = $1 AND subscription_id `+v.tx.In(2)+` ORDER BY +id`, v.merchant, sqldb.List(ints(ids)))
 	for _, a := range list {
 		found[a.SubscriptionID] = append(found[a.SubscriptionID], a)
 	}
