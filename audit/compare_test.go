@@ -23,120 +23,117 @@ func line(list []audit.BankLine, reference string, kind audit.BankKind) int {
 	return slices.IndexFunc(list, func(l audit.BankLine) bool { return l.Reference == reference && l.Kind == kind })
 }
 
-// TestCompareJournals lets the bank say something else than the books.
-func TestCompareJournals(t *testing.T) {
-	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
-		w := live(t, s)
-		names := w.names()
-		ref := make(map[string]string)
-		for id, name := range names {
-			ref[name] = id
-		}
-		change := func(name string, kind audit.BankKind, f func(*audit.BankLine)) func([]audit.BankLine) []audit.BankLine {
-			return func(list []audit.BankLine) []audit.BankLine {
-				i := line(list, ref[name], kind)
-				if i < 0 {
-					t.Fatalf("the journal has no %s of %s", kind, name)
-				}
-				f(&list[i])
-				return list
+// judged lets the bank say something else than the books.
+func (w *town) judged(t *testing.T) {
+	names := w.names()
+	ref := make(map[string]string)
+	for id, name := range names {
+		ref[name] = id
+	}
+	change := func(name string, kind audit.BankKind, f func(*audit.BankLine)) func([]audit.BankLine) []audit.BankLine {
+		return func(list []audit.BankLine) []audit.BankLine {
+			i := line(list, ref[name], kind)
+			if i < 0 {
+				t.Fatalf("the journal has no %s of %s", kind, name)
 			}
+			f(&list[i])
+			return list
 		}
-		drop := func(name string, kind audit.BankKind) func([]audit.BankLine) []audit.BankLine {
-			return func(list []audit.BankLine) []audit.BankLine {
-				i := line(list, ref[name], kind)
-				if i < 0 {
-					t.Fatalf("the journal has no %s of %s", kind, name)
-				}
-				return slices.Delete(list, i, i+1)
+	}
+	drop := func(name string, kind audit.BankKind) func([]audit.BankLine) []audit.BankLine {
+		return func(list []audit.BankLine) []audit.BankLine {
+			i := line(list, ref[name], kind)
+			if i < 0 {
+				t.Fatalf("the journal has no %s of %s", kind, name)
 			}
+			return slices.Delete(list, i, i+1)
 		}
-		more := func(l audit.BankLine) func([]audit.BankLine) []audit.BankLine {
-			return func(list []audit.BankLine) []audit.BankLine { return append(list, l) }
-		}
-		dollars := func(n int64) billing.Money { return billing.Minor(n, "USD") }
-		now := s.Session().Now
-		for _, c := range []struct {
-			name   string
-			change func([]audit.BankLine) []audit.BankLine
-			want   []string
-		}{
-			{"nothing", func(list []audit.BankLine) []audit.BankLine { return list }, nil},
-			{"no capture", drop("ann/ask-charge#1", audit.Capture), []string{
-				"fault: bank: attempt ann/ask-charge#1 (charge) of 26.99 USD is approved in the books; the bank knows of none",
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH-26.99 and CLEARING in clearing at the bank"}},
-			{"another amount", change("ann/ask-charge#1", audit.Capture, func(l *audit.BankLine) { l.Amount = dollars(2700) }), []string{
-				"fault: bank: attempt ann/ask-charge#1 (charge) is approved: 26.99 USD in the books, 27.00 USD at the bank",
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+0.01 and CLEARING in clearing at the bank"}},
-			{"another currency", change("ann/ask-charge#1", audit.Capture, func(l *audit.BankLine) { l.Amount = billing.Minor(2699, "EUR") }), []string{
-				"fault: bank: attempt ann/ask-charge#1 (charge) of 26.99 USD is in another currency at the bank",
-				"fault: bank: in all: 0.00 EUR in the books, 26.99 EUR at the bank",
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH-26.99 and CLEARING in clearing at the bank"}},
-			{"a decline", change("ann/ask-charge#1", audit.Capture, func(l *audit.BankLine) { l.Kind, l.Declined = audit.Authorisation, true }), []string{
-				"fault: bank: attempt ann/ask-charge#1 (charge) of 26.99 USD is approved in the books; the bank knows of none",
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH-26.99 and CLEARING in clearing at the bank"}},
-			{"no decline", change("cat/ask-charge#1", audit.Authorisation, func(l *audit.BankLine) { l.Kind, l.Declined = audit.Capture, false }), []string{
-				"fault: bank: attempt cat/ask-charge#1 (charge) is declined: 0.00 USD in the books, 80.00 USD at the bank",
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+80.00 and CLEARING in clearing at the bank"}},
-			{"another kind", change("ann/ask-charge#1", audit.Capture, func(l *audit.BankLine) { l.Kind = audit.CreditLine }), []string{
-				"fault: bank: attempt ann/ask-charge#1 (charge) is a credit at the bank",
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH-53.98 and CLEARING in clearing at the bank"}},
-			{"twice", more(audit.BankLine{At: now, Kind: audit.Capture, Reference: ref["ann/ask-charge#1"], Amount: dollars(2699)}), []string{
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+26.99 and CLEARING in clearing at the bank",
-				"fault: bank: the bank did what attempt ann/ask-charge#1 (charge) asked more than once"}},
-			{"a stranger", more(audit.BankLine{At: now, Kind: audit.Capture, Reference: "4711", Amount: dollars(100)}), []string{
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+1.00 and CLEARING in clearing at the bank",
-				`fault: bank: the bank has a capture of 1.00 USD under a reference that is no attempt of ours, "4711"`}},
-			{"no settlement", drop("bob/ask-charge#1", audit.Settlement), []string{
-				"fault: bank: attempt bob/ask-charge#1 (charge) is approved: 26.99 USD in the books, 26.99 USD in clearing at the bank",
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH-26.99 and CLEARING+26.99 in clearing at the bank"}},
-			{"a settlement that is still to be asked about", more(audit.BankLine{At: now, Kind: audit.Settlement, Reference: ref["bob/ask-charge#17"], Amount: dollars(1999)}), nil},
-			{"no claim", drop("bob/ask-charge#17", audit.DirectDebit), []string{
-				"fault: bank: attempt bob/ask-charge#17 (charge) of 19.99 USD is pending in the books; the bank knows of none",
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH and CLEARING-19.99 in clearing at the bank"}},
-			{"no return", drop("dan/ask-charge#1", audit.Return), []string{
-				"fault: bank: attempt dan/ask-charge#1 (charge) is declined: 0.00 USD in the books, 26.99 USD in clearing at the bank",
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH and CLEARING+26.99 in clearing at the bank"}},
-			{"no late return", drop("eve/ask-charge#1", audit.Return), []string{
-				"fault: bank: attempt eve/ask-charge#1 (charge) is declined: 0.00 USD in the books, 26.99 USD at the bank",
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+26.99 and CLEARING in clearing at the bank"}},
-			{"no chargeback", drop("fay/ask-charge#1", audit.Chargeback), []string{
-				"fault: bank: attempt fay/ask-charge#1 (charge) is approved: 0.00 USD in the books, 26.99 USD at the bank",
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+26.99 and CLEARING in clearing at the bank"}},
-			{"a chargeback that was overlooked", more(audit.BankLine{At: now.AddDate(0, 0, -5), Kind: audit.Chargeback, Reference: ref["ann/ask-charge#2"], Amount: dollars(1999)}), []string{
-				"fault: bank: attempt ann/ask-charge#2 (charge) is approved: 19.99 USD in the books, 0.00 USD at the bank",
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH-19.99 and CLEARING in clearing at the bank"}},
-			{"a chargeback that is news", more(audit.BankLine{At: now, Kind: audit.Chargeback, Reference: ref["ann/ask-charge#2"], Amount: dollars(1999)}), []string{
-				"note: bank: attempt ann/ask-charge#2 (charge): the bank has news that the books do not show yet, -19.99 USD"}},
-			{"a chargeback of too much", more(audit.BankLine{At: now, Kind: audit.Chargeback, Reference: ref["fay/ask-charge#1"], Amount: dollars(2699)}), []string{
-				"note: bank: attempt fay/ask-charge#1 (charge): the bank has news that the books do not show yet, -26.99 USD"}},
-			{"no void", drop("joe/ask-void#1", audit.VoidLine), []string{
-				"fault: bank: attempt joe/ask-void#1 (void) of 12.00 USD is approved in the books; the bank knows of none",
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+12.00 and CLEARING in clearing at the bank"}},
-			{"no void in clearing", drop("bob/ask-void#1", audit.VoidLine), []string{
-				"fault: bank: attempt bob/ask-void#1 (void) of 11.11 USD is approved in the books; the bank knows of none",
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH and CLEARING+11.11 in clearing at the bank"}},
-			{"no refund", drop("joe/ask-refund#1", audit.RefundLine), []string{
-				"fault: bank: attempt joe/ask-refund#1 (refund) of 13.00 USD is approved in the books; the bank knows of none",
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+13.00 and CLEARING in clearing at the bank"}},
-			{"no credit", drop("ida/ask-credit#2", audit.CreditLine), []string{
-				"fault: bank: attempt ida/ask-credit#2 (credit) of 7.77 USD is approved in the books; the bank knows of none",
-				"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+7.77 and CLEARING in clearing at the bank"}},
-		} {
-			t.Run(c.name, func(t *testing.T) {
-				if diff := cmp.Diff(w.inFull(c.want), w.inNames(w.compare(c.change), names)); diff != "" {
-					t.Errorf("(-want +got):\n%s", diff)
-				}
-			})
-		}
-		broken := errors.New("broken")
-		_, err := audit.Compare(context.Background(), s.Store, s.Merchant.ID, "sandbox", func(yield func(audit.BankLine, error) bool) {
-			yield(audit.BankLine{}, broken)
+	}
+	more := func(l audit.BankLine) func([]audit.BankLine) []audit.BankLine {
+		return func(list []audit.BankLine) []audit.BankLine { return append(list, l) }
+	}
+	dollars := func(n int64) billing.Money { return billing.Minor(n, "USD") }
+	now := w.Session().Now
+	for _, c := range []struct {
+		name   string
+		change func([]audit.BankLine) []audit.BankLine
+		want   []string
+	}{
+		{"nothing", func(list []audit.BankLine) []audit.BankLine { return list }, nil},
+		{"no capture", drop("ann/ask-charge#1", audit.Capture), []string{
+			"fault: bank: attempt ann/ask-charge#1 (charge) of 26.99 USD is approved in the books; the bank knows of none",
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH-26.99 and CLEARING in clearing at the bank"}},
+		{"another amount", change("ann/ask-charge#1", audit.Capture, func(l *audit.BankLine) { l.Amount = dollars(2700) }), []string{
+			"fault: bank: attempt ann/ask-charge#1 (charge) is approved: 26.99 USD in the books, 27.00 USD at the bank",
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+0.01 and CLEARING in clearing at the bank"}},
+		{"another currency", change("ann/ask-charge#1", audit.Capture, func(l *audit.BankLine) { l.Amount = billing.Minor(2699, "EUR") }), []string{
+			"fault: bank: attempt ann/ask-charge#1 (charge) of 26.99 USD is in another currency at the bank",
+			"fault: bank: in all: 0.00 EUR in the books, 26.99 EUR at the bank",
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH-26.99 and CLEARING in clearing at the bank"}},
+		{"a decline", change("ann/ask-charge#1", audit.Capture, func(l *audit.BankLine) { l.Kind, l.Declined = audit.Authorisation, true }), []string{
+			"fault: bank: attempt ann/ask-charge#1 (charge) of 26.99 USD is approved in the books; the bank knows of none",
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH-26.99 and CLEARING in clearing at the bank"}},
+		{"no decline", change("cat/ask-charge#1", audit.Authorisation, func(l *audit.BankLine) { l.Kind, l.Declined = audit.Capture, false }), []string{
+			"fault: bank: attempt cat/ask-charge#1 (charge) is declined: 0.00 USD in the books, 80.00 USD at the bank",
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+80.00 and CLEARING in clearing at the bank"}},
+		{"another kind", change("ann/ask-charge#1", audit.Capture, func(l *audit.BankLine) { l.Kind = audit.CreditLine }), []string{
+			"fault: bank: attempt ann/ask-charge#1 (charge) is a credit at the bank",
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH-53.98 and CLEARING in clearing at the bank"}},
+		{"twice", more(audit.BankLine{At: now, Kind: audit.Capture, Reference: ref["ann/ask-charge#1"], Amount: dollars(2699)}), []string{
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+26.99 and CLEARING in clearing at the bank",
+			"fault: bank: the bank did what attempt ann/ask-charge#1 (charge) asked more than once"}},
+		{"a stranger", more(audit.BankLine{At: now, Kind: audit.Capture, Reference: "4711", Amount: dollars(100)}), []string{
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+1.00 and CLEARING in clearing at the bank",
+			`fault: bank: the bank has a capture of 1.00 USD under a reference that is no attempt of ours, "4711"`}},
+		{"no settlement", drop("bob/ask-charge#1", audit.Settlement), []string{
+			"fault: bank: attempt bob/ask-charge#1 (charge) is approved: 26.99 USD in the books, 26.99 USD in clearing at the bank",
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH-26.99 and CLEARING+26.99 in clearing at the bank"}},
+		{"a settlement that is still to be asked about", more(audit.BankLine{At: now, Kind: audit.Settlement, Reference: ref["bob/ask-charge#17"], Amount: dollars(1999)}), nil},
+		{"no claim", drop("bob/ask-charge#17", audit.DirectDebit), []string{
+			"fault: bank: attempt bob/ask-charge#17 (charge) of 19.99 USD is pending in the books; the bank knows of none",
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH and CLEARING-19.99 in clearing at the bank"}},
+		{"no return", drop("dan/ask-charge#1", audit.Return), []string{
+			"fault: bank: attempt dan/ask-charge#1 (charge) is declined: 0.00 USD in the books, 26.99 USD in clearing at the bank",
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH and CLEARING+26.99 in clearing at the bank"}},
+		{"no late return", drop("eve/ask-charge#1", audit.Return), []string{
+			"fault: bank: attempt eve/ask-charge#1 (charge) is declined: 0.00 USD in the books, 26.99 USD at the bank",
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+26.99 and CLEARING in clearing at the bank"}},
+		{"no chargeback", drop("fay/ask-charge#1", audit.Chargeback), []string{
+			"fault: bank: attempt fay/ask-charge#1 (charge) is approved: 0.00 USD in the books, 26.99 USD at the bank",
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+26.99 and CLEARING in clearing at the bank"}},
+		{"a chargeback that was overlooked", more(audit.BankLine{At: now.AddDate(0, 0, -5), Kind: audit.Chargeback, Reference: ref["ann/ask-charge#2"], Amount: dollars(1999)}), []string{
+			"fault: bank: attempt ann/ask-charge#2 (charge) is approved: 19.99 USD in the books, 0.00 USD at the bank",
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH-19.99 and CLEARING in clearing at the bank"}},
+		{"a chargeback that is news", more(audit.BankLine{At: now, Kind: audit.Chargeback, Reference: ref["ann/ask-charge#2"], Amount: dollars(1999)}), []string{
+			"note: bank: attempt ann/ask-charge#2 (charge): the bank has news that the books do not show yet, -19.99 USD"}},
+		{"a chargeback of too much", more(audit.BankLine{At: now, Kind: audit.Chargeback, Reference: ref["fay/ask-charge#1"], Amount: dollars(2699)}), []string{
+			"note: bank: attempt fay/ask-charge#1 (charge): the bank has news that the books do not show yet, -26.99 USD"}},
+		{"no void", drop("joe/ask-void#1", audit.VoidLine), []string{
+			"fault: bank: attempt joe/ask-void#1 (void) of 12.00 USD is approved in the books; the bank knows of none",
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+12.00 and CLEARING in clearing at the bank"}},
+		{"no void in clearing", drop("bob/ask-void#1", audit.VoidLine), []string{
+			"fault: bank: attempt bob/ask-void#1 (void) of 11.11 USD is approved in the books; the bank knows of none",
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH and CLEARING+11.11 in clearing at the bank"}},
+		{"no refund", drop("joe/ask-refund#1", audit.RefundLine), []string{
+			"fault: bank: attempt joe/ask-refund#1 (refund) of 13.00 USD is approved in the books; the bank knows of none",
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+13.00 and CLEARING in clearing at the bank"}},
+		{"no credit", drop("ida/ask-credit#2", audit.CreditLine), []string{
+			"fault: bank: attempt ida/ask-credit#2 (credit) of 7.77 USD is approved in the books; the bank knows of none",
+			"fault: bank: in all: CASH and CLEARING in clearing in the books, CASH+7.77 and CLEARING in clearing at the bank"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if diff := cmp.Diff(w.inFull(c.want), w.inNames(w.compare(c.change), names)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
 		})
-		if !errors.Is(err, broken) {
-			t.Errorf("a journal that cannot be read: %v", err)
-		}
+	}
+	broken := errors.New("broken")
+	_, err := audit.Compare(context.Background(), w.Store, w.Merchant.ID, "sandbox", func(yield func(audit.BankLine, error) bool) {
+		yield(audit.BankLine{}, broken)
 	})
+	if !errors.Is(err, broken) {
+		t.Errorf("a journal that cannot be read: %v", err)
+	}
 }
 
 // inFull puts the balances of the town in the place of CASH and CLEARING, with
