@@ -62,7 +62,9 @@ func (c *Cashier) Subscribe(ctx context.Context, s *Session, customer Ref, r Sub
 			return err
 		}
 		b.event(billing.SubscriptionCreated, owner.ID, int64(sub.ID))
-		b.fee(billing.ServiceFee, s.Merchant.Settings.Fees.Enrollment, owner, sub.ID, "enrolment fee")
+		if r.Billed == 0 { // who moves here has enrolled elsewhere
+			b.fee(billing.ServiceFee, s.Merchant.Settings.Fees.Enrollment, owner, sub.ID, "enrolment fee")
+		}
 		b.balance(owner.ID)
 		return b.flush(ctx)
 	})
