@@ -38,6 +38,9 @@ type coreOptions struct {
 // take, so both have surely passed.
 func leaseOf(timeout time.Duration) time.Duration { return 3 * timeout }
 
+// longestTimeout is how long a processor may be given at most.
+const longestTimeout = 10 * time.Minute
+
 // defaultTimeout is how long a processor may take where nothing else is said.
 const defaultTimeout = 30 * time.Second
 

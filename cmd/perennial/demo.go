@@ -105,7 +105,7 @@ func (c *demoCommand) Run(ctx context.Context, p *process) (err error) {
 func (c *demoCommand) serving() serving {
 	return serving{
 		Listen: c.Listen, Billing: true, BillingPoll: time.Second, BillingInFlight: defaultInFlight,
-		ProcessorTimeout: max(c.ProcessorTimeout, 4*c.BankLatency), LogLevel: c.LogLevel,
+		ProcessorTimeout: min(max(c.ProcessorTimeout, 4*c.BankLatency), longestTimeout), LogLevel: c.LogLevel,
 	}
 }
 

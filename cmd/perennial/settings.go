@@ -43,7 +43,7 @@ type serving struct {
 // check refuses settings that nobody can have meant. What concerns the listener
 // alone is refused by the listener.
 func (s *serving) check() error {
-	if s.ProcessorTimeout < 100*time.Millisecond || s.ProcessorTimeout > 10*time.Minute {
+	if s.ProcessorTimeout < 100*time.Millisecond || s.ProcessorTimeout > longestTimeout {
 		return errors.New("processor_timeout must be from 100ms to 10m")
 	}
 	if s.BillingPoll < 10*time.Millisecond || s.BillingPoll > time.Hour {
