@@ -33,7 +33,7 @@ func stage(t testing.TB, e sqldb.Engine) *simulate.Stage {
 // TestSeeds plays stories from seed 1 on, on each engine. How many more have been
 // played, see the README.
 func TestSeeds(t *testing.T) {
-	for e, n := range map[sqldb.Engine]int{sqldb.SQLite: 200, sqldb.PostgreSQL: 24} {
+	for e, n := range map[sqldb.Engine]int{sqldb.SQLite: 80, sqldb.PostgreSQL: 12} {
 		t.Run(e.String(), func(t *testing.T) {
 			t.Parallel()
 			s := stage(t, e)
