@@ -78,27 +78,20 @@ func (v *View) AttemptByReference(ctx context.Context, reference string) (*billi
 // ClaimAbandoned takes over attempts whose worker has not come back: their lease
 // ran out by the world's clock. Each gets a new lease.
 func (t *Tx) ClaimAbandoned(ctx context.Context, wall, lease time.Time, limit int) ([]*billing.Attempt, error) {
-	list, err := sqldb.Query(ctx, t.tx, scanAttempt, `SELECT `+attemptColumns+` FROM attempt
-		WHERE merchant_id = $1 AND lease_until <= $2 ORDER BY lease_until, id LIMIT $3`+t.tx.SkipLocked(),
-		t.merchant, wall.UnixMicro(), int64(limit))
-	if err != nil {
-		return nil, err
-	}
-	rows := make([][]any, len(list))
-	for i, a := range list {
-		a.LeaseUntil = lease
-		rows[i] = []any{int64(t.merchant), int64(a.ID), lease.UnixMicro()}
-	}
-	_, err = t.tx.UpdateMany(ctx, "attempt", []string{"merchant_id", "id"}, []string{"lease_until"}, rows)
-	return list, err
+	return t.lease(ctx, lease, `lease_until <= $2 ORDER BY lease_until, id`, wall, limit)
 }
 
 // ClaimPending takes pending claims that are to be asked about by the
 // merchant's clock, and puts a lease on them meanwhile.
 func (t *Tx) ClaimPending(ctx context.Context, at, lease time.Time, limit int) ([]*billing.Attempt, error) {
+	return t.lease(ctx, lease, `check_at <= $2 AND lease_until IS NULL ORDER BY check_at, id`, at, limit)
+}
+
+// lease locks and reads attempts whose condition and order are given, $2 being
+// an instant, and puts a lease on them.
+func (t *Tx) lease(ctx context.Context, lease time.Time, which string, at time.Time, limit int) ([]*billing.Attempt, error) {
 	list, err := sqldb.Query(ctx, t.tx, scanAttempt, `SELECT `+attemptColumns+` FROM attempt
-		WHERE merchant_id = $1 AND check_at <= $2 AND lease_until IS NULL ORDER BY check_at, id LIMIT $3`+t.tx.SkipLocked(),
-		t.merchant, at.UnixMicro(), int64(limit))
+		WHERE merchant_id = $1 AND `+which+` LIMIT $3`+t.tx.SkipLocked(), t.merchant, at.UnixMicro(), int64(limit))
 	if err != nil {
 		return nil, err
 	}
