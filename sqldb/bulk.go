@@ -9,8 +9,8 @@ import (
 )
 
 // InsertMany inserts rows, each with its values in the order of cols. Nothing is inserted if one cannot be. NULL is
-// nil. On PostgreSQL it is one statement with an array for each column, which is several times as fast as a row at a
-// time; on SQLite a prepared statement that is run for each row, which is as fast as anything there.
+// nil. On PostgreSQL it is one statement with an array for each column whose values differ, which is several times as
+// fast as a row at a time; on SQLite a prepared statement that is run for each row, which is as fast as anything there.
 //
 // table and cols are constants of the program, and not quoted.
 func (t *Tx) InsertMany(ctx context.Context, table string, cols []string, rows [][]any) error {
@@ -47,9 +47,33 @@ type planKey struct{ table, keys, sets string }
 
 // bulkPlan is a bulk statement and what it needs.
 type bulkPlan struct {
-	q     string
-	cols  []string
-	kinds []string // PostgreSQL: the type of each column
+	table      string
+	keys, sets []string
+	cols       []string // keys and sets
+	q          string   // SQLite's statement
+	kinds      []string // PostgreSQL: the type of each column
+
+	mu    sync.Mutex
+	texts map[string]string // PostgreSQL's statements, by which columns have one value in all rows
+}
+
+// maxTexts bounds the statements of one plan. In practice there are a few: which columns are the same in all rows
+// depends on what the program does, and hardly on the data.
+const maxTexts = 64
+
+// text is PostgreSQL's statement for rows in which the columns marked with a byte other than 0 have a single value.
+func (p *bulkPlan) text(single []byte) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	q, ok := p.texts[string(single)]
+	if !ok {
+		if p.texts == nil || len(p.texts) >= maxTexts {
+			p.texts = map[string]string{}
+		}
+		q = pgBulk(p, single)
+		p.texts[string(single)] = q
+	}
+	return q
 }
 
 // bulkPlans remembers plans. A migration may change a column's type, so it forgets them.
@@ -88,7 +112,7 @@ func (t *Tx) plan(ctx context.Context, k planKey, keys, sets []string) (*bulkPla
 		return p, nil
 	}
 	cols := append(append([]string{}, keys...), sets...)
-	p := &bulkPlan{cols: cols}
+	p := &bulkPlan{table: k.table, keys: keys, sets: sets, cols: cols}
 	if t.engine == SQLite {
 		p.q = liteBulk(k.table, keys, sets)
 	} else {
@@ -97,7 +121,6 @@ func (t *Tx) plan(ctx context.Context, k planKey, keys, sets []string) (*bulkPla
 			return nil, err
 		}
 		p.kinds = kinds
-		p.q = pgBulk(k.table, keys, sets, kinds)
 	}
 	t.db.bulk.keep(k, p)
 	return p, nil
@@ -124,23 +147,36 @@ func liteBulk(table string, keys, sets []string) string {
 	return b.String()
 }
 
-func pgBulk(table string, keys, sets, kinds []string) string {
-	var arrays, names strings.Builder
-	for i, kind := range kinds {
-		arrays.WriteString(separator(i, ", ") + "$" + strconv.Itoa(i+1) + "::" + kind + "[]")
-		names.WriteString(separator(i, ", ") + "c" + strconv.Itoa(i+1))
-	}
-	if len(keys) == 0 {
-		return "INSERT INTO " + table + " (" + strings.Join(sets, ", ") + ") SELECT * FROM unnest(" + arrays.String() + ")"
+// pgBulk writes PostgreSQL's statement. A column with a single value has a parameter for it, each other one a parameter
+// with an array; arrays in a SELECT list are read in step, and faster than by FROM unnest(…), which stores them first.
+func pgBulk(p *bulkPlan, single []byte) string {
+	var columns, arrays strings.Builder
+	values := make([]string, len(p.cols)) // how the statement says a column's value
+	for i, kind := range p.kinds {
+		param, name := "$"+strconv.Itoa(i+1)+"::"+kind, "c"+strconv.Itoa(i+1)
+		values[i] = "v." + name
+		if single[i] != 0 {
+			values[i] = param
+			columns.WriteString(separator(i, ", ") + param)
+			continue
+		}
+		columns.WriteString(separator(i, ", ") + "unnest(" + param + "[])")
+		arrays.WriteString(separator(arrays.Len(), ", ") + "unnest(" + param + "[]) AS " + name)
 	}
 	var b strings.Builder
-	b.WriteString("UPDATE " + table + " AS t SET ")
-	for i, col := range sets {
-		b.WriteString(separator(i, ", ") + col + " = v.c" + strconv.Itoa(len(keys)+i+1))
+	if len(p.keys) == 0 {
+		return "INSERT INTO " + p.table + " (" + strings.Join(p.sets, ", ") + ") SELECT " + columns.String()
 	}
-	b.WriteString(" FROM unnest(" + arrays.String() + ") AS v(" + names.String() + ") WHERE ")
-	for i, col := range keys {
-		b.WriteString(separator(i, " AND ") + "t." + col + " = v.c" + strconv.Itoa(i+1))
+	b.WriteString("UPDATE " + p.table + " AS t SET ")
+	for i, col := range p.sets {
+		b.WriteString(separator(i, ", ") + col + " = " + values[len(p.keys)+i])
+	}
+	if arrays.Len() > 0 {
+		b.WriteString(" FROM (SELECT " + arrays.String() + ") AS v")
+	}
+	b.WriteString(" WHERE ")
+	for i, col := range p.keys {
+		b.WriteString(separator(i, " AND ") + "t." + col + " = " + values[i])
 	}
 	return b.String()
 }
@@ -201,43 +237,76 @@ func (t *Tx) runBulk(ctx context.Context, p *bulkPlan, rows [][]any) (int64, err
 		}
 		return changed, nil
 	}
-	args := make([]any, len(p.cols))
+	args, single := make([]any, len(p.cols)), make([]byte, len(p.cols))
+	arrays := 0
 	for c, kind := range p.kinds {
-		array, err := column(kind, rows, c)
-		if err != nil {
-			return 0, t.fail(p.q, fmt.Errorf("column %s: %w", p.cols[c], err))
+		last := c == len(p.kinds)-1
+		switch {
+		case len(rows) == 1, len(rows) >= foldFrom && !(last && arrays == 0) && uniform(rows, c):
+			single[c] = 1
+		default:
+			arrays++ // at least one, that says how many rows there are
 		}
-		args[c] = array
+		value, err := column(kind, rows, c, single[c] != 0)
+		if err != nil {
+			return 0, t.fail(p.table, fmt.Errorf("column %s: %w", p.cols[c], err))
+		}
+		args[c] = value
 	}
+	q := p.text(single)
 	if t.err != nil {
 		return 0, t.err
 	}
 	if t.busy {
-		return 0, t.fail(p.q, errTxBusy)
+		return 0, t.fail(q, errTxBusy)
 	}
 	t.cost += len(rows)
-	n, err := t.run.exec(ctx, p.q, args)
+	n, err := t.run.exec(ctx, q, args)
 	if err != nil {
-		return 0, t.fail(p.q, err)
+		return 0, t.fail(q, err)
 	}
 	return n, nil
 }
 
-// column is column c of rows as an array that pgx knows, with pointers for elements if some are NULL.
-func column(kind string, rows [][]any, c int) (any, error) {
+// foldFrom is how many rows a batch must have for its columns to be looked through for single values. In a small one
+// they are single by chance, and each chance would be another statement to prepare.
+const foldFrom = 32
+
+// uniform says whether a column has the same value in all rows.
+func uniform(rows [][]any, c int) bool {
+	first := rows[0][c]
+	switch first.(type) {
+	case nil, int64, string, bool:
+	default:
+		return false // perhaps not comparable
+	}
+	for _, row := range rows[1:] {
+		if row[c] != first {
+			return false
+		}
+	}
+	return true
+}
+
+// column is column c of rows as an array that pgx knows, with pointers for elements if some are NULL; or if it is to be
+// single, the value of the first row.
+func column(kind string, rows [][]any, c int, single bool) (any, error) {
 	switch kind {
 	case "bigint", "integer", "smallint":
-		return array[int64](rows, c)
+		return array[int64](rows, c, single)
 	case "boolean":
-		return array[bool](rows, c)
+		return array[bool](rows, c, single)
 	case "text":
-		return array[string](rows, c)
+		return array[string](rows, c, single)
 	default:
-		return array[[]byte](rows, c)
+		return array[[]byte](rows, c, single)
 	}
 }
 
-func array[T any](rows [][]any, c int) (any, error) {
+func array[T any](rows [][]any, c int, single bool) (any, error) {
+	if single {
+		rows = rows[:1]
+	}
 	values := make([]T, len(rows))
 	nulls := 0
 	for i, row := range rows {
@@ -255,7 +324,12 @@ func array[T any](rows [][]any, c int) (any, error) {
 		}
 		values[i] = of
 	}
-	if nulls == 0 {
+	switch {
+	case single && nulls == 1:
+		return nil, nil
+	case single:
+		return values[0], nil
+	case nulls == 0:
 		return values, nil
 	}
 	pointers := make([]*T, len(rows))

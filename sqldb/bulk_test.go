@@ -133,6 +133,60 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 	})
 }
 
+// TestBatchOfSameValues has batches in which columns are the same in all rows: some, all but one, all, NULL, and keys.
+func TestBatchOfSameValues(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Run(t, func(t *testing.T, db *sqldb.DB) {
+		do(t, db, "CREATE TABLE t (a BIGINT, b TEXT, c BYTEA, d BOOLEAN)")
+		ctx := t.Context()
+		cols := []string{"a", "b", "c", "d"}
+		const many = 100
+		row := func(i int, varied string) []any {
+			r := []any{7, "same", []byte("same"), true}
+			for c, v := range []any{i, fmt.Sprint(i), []byte(fmt.Sprint(i)), i%2 == 0} {
+				switch varied[c] {
+				case 'x':
+					r[c] = v
+				case '0':
+					r[c] = nil
+				}
+			}
+			return r
+		}
+		for _, varied := range []string{"    ", "0000", "x   ", "   x", " 0x0", "xxxx", "00 0"} {
+			for _, n := range []int{1, 2, many} {
+				var rows [][]any
+				for i := range n {
+					rows = append(rows, row(i, varied))
+				}
+				var updated int64
+				err := db.Update(ctx, func(tx *sqldb.Tx) (err error) {
+					if _, err = tx.Exec(ctx, "DELETE FROM t"); err != nil {
+						return err
+					}
+					if err = tx.InsertMany(ctx, "t", cols, rows); err != nil {
+						return err
+					}
+					updated, err = tx.UpdateMany(ctx, "t", cols[:2], cols[2:], rows)
+					return err
+				})
+				if err != nil {
+					t.Fatalf("%q: %v", varied, err)
+				}
+				if got := number(t, db, "SELECT count(*) FROM t"); got != int64(n) {
+					t.Errorf("%q: %d rows inserted, not %d", varied, got, n)
+				}
+				if varied[0] == 'x' && updated != int64(n) { // the key is unique
+					t.Errorf("%q: %d rows updated, not %d", varied, updated, n)
+				}
+				if varied[1] == 'x' && number(t, db, "SELECT count(DISTINCT b) FROM t") != int64(n) {
+					t.Errorf("%q: not all values of %d rows are there", varied, n)
+				}
+			}
+		}
+	})
+}
+
 // TestBatchAfterMigration: what was learnt about a table must not outlive a change of it.
 func TestBatchAfterMigration(t *testing.T) {
 	t.Parallel()
