@@ -284,19 +284,32 @@ type walk struct {
 	r        *Runner
 	m        *billing.Merchant
 	from, to time.Time
-	sum      Summary
-	step     Summary // what was added since somebody was told
-	moved    int     // what was moved that the summary does not count
+
+	mu    sync.Mutex // of what is counted while batches are claimed and answers written
+	sum   Summary
+	step  Summary // what was added since somebody was told
+	moved int     // what was moved that the summary does not count
 }
 
 // add counts something that was done.
 func (w *walk) add(s Summary) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.sum.Add(s)
 	w.step.Add(s)
 }
 
+// move counts what was moved that the summary does not count.
+func (w *walk) move(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.moved += n
+}
+
 // tell tells of what was done.
 func (w *walk) tell(at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.r.Progress(Progress{Merchant: w.m, From: w.from, At: at, To: w.to, Summary: w.sum.clone(), Step: w.step})
 	w.step = Summary{}
 }
@@ -344,7 +357,7 @@ func (w *walk) notices(ctx context.Context, at time.Time) error {
 	}
 	n, err := w.r.Cashier.Notices(ctx, w.m, at)
 	w.add(Summary{Notices: n})
-	w.moved++
+	w.move(1)
 	w.tell(at)
 	return err
 }
@@ -355,7 +368,7 @@ func (w *walk) grow(ctx context.Context, at time.Time) error {
 		if err != nil || batch.Events == 0 {
 			return err
 		}
-		w.moved += batch.Events
+		w.move(batch.Events)
 	}
 	return nil
 }
@@ -372,7 +385,7 @@ func (w *walk) bill(ctx context.Context, at, until time.Time, latest billing.Dat
 func (w *walk) collect(ctx context.Context, at time.Time) error {
 	return w.drain(ctx, at, func() (cashier.Batch, error) {
 		batch, err := w.r.Cashier.Collect(ctx, w.m, at, w.r.Batch)
-		w.moved += batch.Events
+		w.move(batch.Events)
 		return batch, err
 	})
 }
@@ -395,7 +408,7 @@ func (w *walk) rescue(ctx context.Context) error {
 
 // asked makes a batch of attempts that are to be asked about.
 func (w *walk) asked(list []*billing.Attempt) cashier.Batch {
-	w.moved += len(list)
+	w.move(len(list))
 	batch := cashier.Batch{Events: len(list)}
 	for _, a := range list {
 		batch.Orders = append(batch.Orders, cashier.Order{Attempt: a, Ask: true})
@@ -405,44 +418,52 @@ func (w *walk) asked(list []*billing.Attempt) cashier.Batch {
 
 // drain claims batch after batch until there is none, has the processor asked
 // for each order of them, many at once, and writes down the answers in batches
-// as they come. It returns when every answer is written, also when ctx ends.
+// as they come. The next batch is claimed while the answers to the last are
+// written, so that the database is not waited for twice. It returns when every
+// answer is written, also when ctx ends.
 func (w *walk) drain(ctx context.Context, at time.Time, next func() (cashier.Batch, error)) error {
 	acting := context.WithoutCancel(ctx) // what is claimed is seen through
 	if w.r.InFlight == 1 {
 		return w.drainInTurn(acting, ctx, at, next)
 	}
-	places := make(chan struct{}, w.r.InFlight)
-	answers := make(chan cashier.Answer, 2*w.r.InFlight+w.r.Batch)
-	var senders sync.WaitGroup
-	defer senders.Wait()
-	waiting, exhausted := 0, false
+	claiming, stop := context.WithCancel(ctx)
+	defer stop()
+	answers := make(chan cashier.Answer, w.r.Batch)
+	claimed := make(chan error, 1)
+	go func() {
+		defer close(answers)
+		claimed <- w.claim(claiming, next, func(o cashier.Order) { answers <- w.send(acting, o, at) })
+	}()
 	var failure error
-	for !exhausted || waiting > 0 {
-		if !exhausted && waiting <= w.r.InFlight {
-			batch, err := next()
-			if err != nil { // nothing of this batch is written down, so nothing is sent
-				failure, exhausted = errors.Join(failure, err), true
-				continue
-			}
-			exhausted = batch.Events == 0 || ctx.Err() != nil
-			waiting += len(batch.Orders)
-			for _, o := range batch.Orders {
-				senders.Go(func() {
-					places <- struct{}{}
-					defer func() { <-places }()
-					answers <- w.send(acting, o, at)
-				})
-			}
-			continue
-		}
-		settled := gather(answers, w.r.Batch)
-		waiting -= len(settled)
-		if err := w.settle(acting, at, settled); err != nil {
+	for list := gather(answers, w.r.Batch); list != nil; list = gather(answers, w.r.Batch) {
+		if err := w.settle(acting, at, list); err != nil {
 			failure = errors.Join(failure, err)
-			exhausted = true
+			stop()
 		}
 	}
-	return failure
+	return errors.Join(<-claimed, failure)
+}
+
+// claim claims batch after batch, and sends the orders of each, InFlight at a
+// time. It returns when all are answered.
+func (w *walk) claim(ctx context.Context, next func() (cashier.Batch, error), send func(cashier.Order)) error {
+	var senders sync.WaitGroup
+	defer senders.Wait()
+	places := make(chan struct{}, w.r.InFlight)
+	for ctx.Err() == nil {
+		batch, err := next()
+		if err != nil || batch.Events == 0 {
+			return err // nothing of this batch is written down, so nothing is sent
+		}
+		for _, o := range batch.Orders {
+			places <- struct{}{}
+			senders.Go(func() {
+				defer func() { <-places }()
+				send(o)
+			})
+		}
+	}
+	return nil
 }
 
 // drainInTurn is drain without anything at once: a batch is claimed, sent order
@@ -464,12 +485,20 @@ func (w *walk) drainInTurn(acting, ctx context.Context, at time.Time, next func(
 	return nil
 }
 
-// gather waits for one answer and takes along what else is there.
+// gather waits for one answer and takes along what else is there. It returns
+// nil when no more will come.
 func gather(answers <-chan cashier.Answer, most int) []cashier.Answer {
-	list := []cashier.Answer{<-answers}
+	first, ok := <-answers
+	if !ok {
+		return nil
+	}
+	list := []cashier.Answer{first}
 	for len(list) < most {
 		select {
-		case a := <-answers:
+		case a, ok := <-answers:
+			if !ok {
+				return list
+			}
 			list = append(list, a)
 		default:
 			return list
