@@ -21,14 +21,14 @@ type Answer struct {
 // timely one. The attempts are brought up to date in place, and the number of
 // answers that changed something is returned.
 func (c *Cashier) Settle(ctx context.Context, m *billing.Merchant, at time.Time, answers []Answer) (changed int, err error) {
-	ids := make([]billing.AttemptID, len(answers))
+	asked := make([]*billing.Attempt, len(answers))
 	for i, a := range answers {
-		ids[i] = a.Attempt.ID
+		asked[i] = a.Attempt
 	}
-	err = c.Store.Update(ctx, m.ID, func(tx *store.Tx) error {
+	var attempts map[billing.AttemptID]*billing.Attempt
+	err = c.Store.Update(ctx, m.ID, func(tx *store.Tx) (err error) {
 		changed = 0
-		attempts, err := tx.LockAttempts(ctx, ids)
-		if err != nil {
+		if attempts, err = tx.LockCurrent(ctx, asked); err != nil {
 			return err
 		}
 		b, err := openBook(ctx, tx, m, at, payers(answers))
@@ -63,16 +63,15 @@ func (c *Cashier) Settle(ctx context.Context, m *billing.Merchant, at time.Time,
 		for _, id := range payers(answers) {
 			b.balance(id)
 		}
-		if err := b.flush(ctx); err != nil {
-			return err
-		}
+		return b.flush(ctx)
+	})
+	if err == nil {
 		for _, answer := range answers {
 			if a := attempts[answer.Attempt.ID]; a != nil {
 				*answer.Attempt = *a
 			}
 		}
-		return nil
-	})
+	}
 	c.Step(ctx, "settle: committed")
 	return changed, err
 }

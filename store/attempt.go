@@ -68,6 +68,36 @@ func (v *View) attempts(ctx context.Context, ids []billing.AttemptID, lock strin
 	return found, err
 }
 
+// LockCurrent keeps other writers of attempts waiting and returns copies of them,
+// by id, brought up to what the books know of them by now. What an attempt asks
+// for never changes, so only what was learnt of it is read. What is not in the
+// books is left out.
+func (t *Tx) LockCurrent(ctx context.Context, list []*billing.Attempt) (map[billing.AttemptID]*billing.Attempt, error) {
+	ids := make([]int64, len(list))
+	asked := make(map[billing.AttemptID]*billing.Attempt, len(list))
+	for i, a := range list {
+		ids[i], asked[a.ID] = int64(a.ID), a
+	}
+	current := make(map[billing.AttemptID]*billing.Attempt, len(list))
+	_, err := sqldb.Query(ctx, t.tx, func(r sqldb.Row) (id billing.AttemptID, err error) {
+		var a billing.Attempt
+		var answered, check, lease, checks, unseen int64
+		err = r.Scan(&id, &a.State, &a.Response, &a.Message, &a.ApprovalCode, &a.ProcessorID, &answered, &check, &lease, &checks, &unseen)
+		if err != nil {
+			return id, err
+		}
+		known := *asked[id]
+		known.State, known.Response, known.Message, known.ApprovalCode = a.State, a.Response, a.Message, a.ApprovalCode
+		known.ProcessorID, known.Checks, known.Unseen = a.ProcessorID, int(checks), int(unseen)
+		known.AnsweredAt, known.CheckAt, known.LeaseUntil = instant(answered), instant(check), instant(lease)
+		current[id] = &known
+		return id, nil
+	}, `SELECT id, state, response, message, approval_code, processor_id, COALESCE(answered_at, 0), COALESCE(check_at, 0),
+			COALESCE(lease_until, 0), checks, unseen FROM attempt
+		WHERE merchant_id = $1 AND id `+t.tx.In(2)+` ORDER BY id`+t.tx.ForUpdate(), t.merchant, sqldb.List(ids))
+	return current, err
+}
+
 // AttemptByReference finds an attempt by the reference that its processor knows.
 func (v *View) AttemptByReference(ctx context.Context, reference string) (*billing.Attempt, error) {
 	a, err := sqldb.One(ctx, v.tx, scanAttempt,
