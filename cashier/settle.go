@@ -51,7 +51,8 @@ func (c *Cashier) Settle(ctx context.Context, m *billing.Merchant, at time.Time,
 				continue
 			}
 			outcome := answer.Outcome
-			if outcome.NotDone && (a.State != billing.Sending || !a.LeaseUntil.Equal(answer.Attempt.LeaseUntil)) {
+			// The books keep microseconds, a lease in hand may be finer.
+			if outcome.NotDone && (a.State != billing.Sending || a.LeaseUntil.UnixMicro() != answer.Attempt.LeaseUntil.UnixMicro()) {
 				outcome.State = billing.AttemptUnknown // another worker took over, and may have sent it
 			}
 			if err := b.apply(ctx, a, outcome, c.Now()); err != nil {
