@@ -247,7 +247,7 @@ func (r *Runner) Merchant(ctx context.Context, id billing.MerchantID) (Summary, 
 		}
 		w.to = now
 		done := w.sum
-		if err := w.moment(ctx, at); err != nil {
+		if err := w.moment(ctx, at, work); err != nil {
 			return w.sum, err
 		}
 		if w.idle(done) {
@@ -334,17 +334,31 @@ func (w *walk) idle(since Summary) bool {
 
 // moment does all that is due at an instant of the merchant's clock: first what
 // the bank has to say, then the daily steps in their order (protocols/unipay.md
-// 6.3).
-func (w *walk) moment(ctx context.Context, at time.Time) error {
-	for _, step := range []func(context.Context, time.Time) error{
-		w.notices, w.pending, w.grow,
-		func(ctx context.Context, at time.Time) error { return w.bill(ctx, at, at, w.m.Today(at)) },
-		w.collect,
+// 6.3). A step whose queue had nothing due is passed over, unless one before it
+// may have brought it work: most days have nothing but a question for notices.
+func (w *walk) moment(ctx context.Context, at time.Time, work store.Work) error {
+	told := w.sum.Notices
+	if err := w.notices(ctx, at); err != nil {
+		return err
+	}
+	moved := w.sum.Notices > told
+	for _, step := range []struct {
+		first time.Time // of its queue
+		do    func(context.Context, time.Time) error
+	}{
+		{work.Pending, w.pending},
+		{work.Age, w.grow},
+		{work.Subscription, func(ctx context.Context, at time.Time) error { return w.bill(ctx, at, at, w.m.Today(at)) }},
+		{work.Collect, w.collect},
 	} {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err := step(ctx, at); err != nil {
+		if !moved && (step.first.IsZero() || step.first.After(at)) {
+			continue
+		}
+		moved = true
+		if err := step.do(ctx, at); err != nil {
 			return err
 		}
 	}
