@@ -31,8 +31,9 @@ golden: ## Write the expected answers in testdata anew from what the code does; 
 	PERENNIAL_UPDATE_GOLDEN=1 $(PG) go test ./...
 	git status --short
 
-simulate: ## Stories of crashes and a lying bank, until told to stop
-	go run ./cmd/perennial simulate --stories 0
+simulate: build ## Stories of crashes and a lying bank, on SQLite and PostgreSQL, until told to stop
+	PERENNIAL_TEST_FSYNC=off $(PG) bin/perennial simulate --engine both --stories 0 || \
+		{ [ $$? -eq 69 ] && bin/perennial simulate --stories 0; }
 
 bench: ## Renewals and charges on SQLite, as a ratio to the bare database
 	go run ./cmd/perennial bench renewals

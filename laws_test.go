@@ -142,6 +142,7 @@ var reservations = []reservation{
 	{path: "flag", where: inCommand, why: "settings are handed down from the command"},
 	{path: "github.com/alecthomas/kong", where: inCommand, why: "settings are handed down from the command"},
 	{path: "./store", names: []string{"Open"}, where: append(inCommand, "bench"), why: "only the command opens the books, and a bench those that it makes"},
+	{path: "./store", names: []string{"New"}, where: append(inCommand, "store", "simulate"), why: "only the command opens the books, and the simulator those that it makes"},
 
 	{path: "net/http", names: []string{
 		"Client", "DefaultClient", "Get", "Head", "Post", "PostForm", "NewRequest", "NewRequestWithContext",

@@ -23,7 +23,11 @@ func (w *world) end() {
 	_, err := w.bank.Deliver(w.ctx)
 	w.check(err)
 	w.rest()
-	for _, days := range []int{1, 25, 1} {
+	late := 0 // the latest day on which a bank has something to say of what it did
+	for _, s := range w.shops {
+		late = max(late, s.terms.SettleDays+2*s.terms.LateDays)
+	}
+	for _, days := range []int{1, late + 1, 1} {
 		live := false
 		for _, s := range w.shops {
 			if s.mode == billing.Live {

@@ -7,14 +7,13 @@ import (
 
 	"github.com/perennial-billing/perennial/processor/sandbox"
 	"github.com/perennial-billing/perennial/sqldb"
-	"github.com/perennial-billing/perennial/store"
 )
 
 // TestJudgeSees spoils good books, and the bank's journal, in one place at a time:
 // each must be seen, else nothing that the simulator says is worth anything.
 func TestJudgeSees(t *testing.T) {
 	ctx := context.Background()
-	stage, err := Build(ctx, Options{Open: store.Open, Dir: t.TempDir()})
+	stage, err := Build(ctx, Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,13 +38,9 @@ func TestJudgeSees(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer func() {
-				if err := w.leave(); err != nil {
-					t.Error(err)
-				}
-			}()
+			defer w.leave()
 			if tt.where != "" {
-				spoil(t, stage.file(playBooks), tt.where)
+				spoil(t, stage.books, tt.where)
 			}
 			if err := w.judge(); err != nil {
 				t.Fatal(err)
@@ -64,12 +59,8 @@ func TestJudgeSees(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() {
-			if err := w.leave(); err != nil {
-				t.Error(err)
-			}
-		}()
-		spoil(t, stage.file(playBank), "UPDATE journal SET amount = 2 * amount WHERE kind = '"+string(sandbox.LineCapture)+"'")
+		defer w.leave()
+		spoil(t, stage.bank, "UPDATE journal SET amount = 2 * amount WHERE kind = '"+string(sandbox.LineCapture)+"'")
 		if err := w.judge(); err != nil {
 			t.Fatal(err)
 		}
@@ -79,21 +70,17 @@ func TestJudgeSees(t *testing.T) {
 	})
 }
 
-func spoil(t *testing.T, address, statement string) {
+func spoil(t *testing.T, db *sqldb.DB, statement string) {
 	t.Helper()
 	ctx := context.Background()
-	db, err := sqldb.Open(ctx, address, sqldb.Options{Volatile: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = db.Update(ctx, func(tx *sqldb.Tx) error {
+	err := db.Update(ctx, func(tx *sqldb.Tx) error {
 		n, err := tx.Exec(ctx, statement)
 		if err == nil && n == 0 {
 			err = errors.New("there is nothing to spoil in this story")
 		}
 		return err
 	})
-	if err := errors.Join(err, db.Close()); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
 }

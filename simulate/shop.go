@@ -16,6 +16,7 @@ type shop struct {
 	code      string
 	id        billing.MerchantID
 	mode      billing.Mode
+	terms     sandbox.Terms
 	customers []*person
 	plans     []cashier.Ref
 	keys      []*keyed
@@ -77,7 +78,7 @@ func (w *world) openShop(n int) error {
 	if err := w.bank.SetTerms(w.ctx, m.Code, terms); err != nil {
 		return err
 	}
-	s := &shop{code: m.Code, id: m.ID, mode: m.Mode, billed: map[billing.SubscriptionID]int{}}
+	s := &shop{code: m.Code, id: m.ID, mode: m.Mode, terms: terms, billed: map[billing.SubscriptionID]int{}}
 	for i, cycle := range []billing.Cycle{billing.Weekly, billing.Monthly, billing.Quarterly, billing.HalfYearly, billing.Yearly, billing.Monthly, billing.Monthly} {
 		p := &billing.Plan{Code: fmt.Sprintf("p%d", i), Name: string(cycle), Cycle: cycle, Amount: billing.Minor(amount(r), "USD"),
 			Tax: billing.Minor([]int64{0, 0, 33}[r.IntN(3)], "USD"), Active: true}

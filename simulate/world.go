@@ -2,7 +2,6 @@ package simulate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -16,6 +15,8 @@ import (
 	"github.com/perennial-billing/perennial/cashier"
 	"github.com/perennial-billing/perennial/processor"
 	"github.com/perennial-billing/perennial/processor/sandbox"
+	"github.com/perennial-billing/perennial/sqldb"
+	"github.com/perennial-billing/perennial/store"
 )
 
 // Fault is what a story has brought to light.
@@ -40,8 +41,9 @@ type Result struct {
 
 // world is one story's: clock, databases, bank, processes.
 type world struct {
-	*set
 	ctx       context.Context
+	books     *store.Store
+	db        *sqldb.DB // the same books, read by SQL of the judge's own
 	story     *Story
 	wall      time.Time
 	bank      *sandbox.Bank
@@ -91,7 +93,7 @@ func (s *Stage) Play(ctx context.Context, story Story) (result *Result, err erro
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, w.leave()) }()
+	defer w.leave()
 	if len(w.result.Faults) == 0 {
 		if err := w.judge(); err != nil {
 			return nil, fmt.Errorf("simulate: judge: %w", err)
@@ -105,11 +107,12 @@ func (s *Stage) Play(ctx context.Context, story Story) (result *Result, err erro
 func (s *Stage) perform(ctx context.Context, story Story) (w *world, err error) {
 	w = &world{ctx: ctx, story: &story, wall: birth(), stage: s, deaths: story.Deaths,
 		result: Result{Steps: map[string]int{}, Deaths: map[string]int{}}}
-	if w.set, err = s.open(ctx, w.now); err != nil {
+	if err := s.empty(ctx); err != nil {
 		return nil, err
 	}
+	w.books, w.db = s.store(w.now), s.books
 	if err := w.build(); err != nil {
-		return nil, errors.Join(fmt.Errorf("simulate: %w", err), w.leave())
+		return nil, fmt.Errorf("simulate: %w", err)
 	}
 	for i, act := range story.Acts {
 		w.log("act %d: %s", i, act)
@@ -119,18 +122,17 @@ func (s *Stage) perform(ctx context.Context, story Story) (w *world, err error) 
 	return w, nil
 }
 
-// leave closes the world's databases.
-func (w *world) leave() error {
+// leave ends whoever still stands somewhere.
+func (w *world) leave() {
 	for _, a := range w.actors {
 		a.stop()
 	}
-	return w.close()
 }
 
 // build puts a world together.
 func (w *world) build() (err error) {
 	w.line = &line{absent: map[string]int{}}
-	if w.bank, err = sandbox.New(w.ctx, w.bankDB, sandbox.Options{Silent: w.line.silent}); err != nil {
+	if w.bank, err = sandbox.New(w.ctx, w.stage.bank, sandbox.Options{Silent: w.line.silent}); err != nil {
 		return err
 	}
 	w.line.bank, w.line.next = w.bank, sandbox.Embedded(w.bank)

@@ -56,15 +56,19 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: open: %w", err)
 	}
+	return New(db, o), nil
+}
+
+// New makes a Store on an open database, whose connections are kept as they are.
+// Close closes the database.
+func New(db *sqldb.DB, o Options) *Store {
 	node := o.Node
 	if node == 0 {
 		var b [8]byte
-		if _, err := rand.Read(b[:]); err != nil {
-			return nil, fmt.Errorf("store: choose a node number: %w", err)
-		}
+		_, _ = rand.Read(b[:]) // never fails
 		node = int64(binary.BigEndian.Uint64(b[:]) >> 1)
 	}
-	return &Store{db: db, ids: &idMaker{now: o.Now, node: node % (1 << nodeBits)}}, nil
+	return &Store{db: db, ids: &idMaker{now: o.Now, node: node % (1 << nodeBits)}}
 }
 
 // Close releases the connections.
