@@ -426,10 +426,10 @@ type Seven interface { a(); b(); c(); d(); e(); f(); g() } // BREACH
 package store
 import "context"
 func five2(ctx context.Context, a, b int, c, d, e string) {}
-func (t *Tx) m01() {}
+func (t *Book) m01() {}
 METHODS(39)
-func (t *Tx) last() {} // BREACH
-func (t *Tx) more() {}
+func (t *Book) last() {} // BREACH
+func (t *Book) more() {}
 func (t *Other) m() {}
 `},
 	{"goroutines", `
@@ -582,7 +582,7 @@ func plant(t *testing.T, archive string) (tr *tree, marked []string) {
 			case "LINES":
 				b.WriteString("// ...\n")
 			case "METHODS":
-				fmt.Fprintf(&b, "func (t *Tx) n%d() {}\n", i)
+				fmt.Fprintf(&b, "func (t *Book) n%d() {}\n", i)
 			case "MODULES":
 				fmt.Fprintf(&b, "\texample.com/m%d v1.0.0\n", i)
 			}

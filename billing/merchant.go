@@ -86,6 +86,9 @@ type Settings struct {
 	WriteOffAfterDays int       `json:"write_off_after_days,omitempty"` // days after the due date when what is still owed is written off; 0 never
 	Fees              Fees      `json:"fees,omitzero"`
 
+	// Velocity stands in a set-up file beside the settings, for its length.
+	Velocity Velocity `json:"velocity,omitzero" yaml:"-"`
+
 	// Dialects holds the switches of each wire under its name; the dialect
 	// alone knows what they mean.
 	Dialects map[string]json.RawMessage `json:"dialects,omitempty"`
@@ -124,7 +127,7 @@ func (s Settings) WithDefaults() Settings {
 }
 
 // Check refuses settings that contradict themselves or are out of range. The
-// error names the field by its JSON name.
+// error names the field by its JSON name. Velocity has a check of its own.
 func (s Settings) Check() error {
 	switch s.Balancing {
 	case "", OldestFirst, InvoiceFirst:

@@ -26,8 +26,9 @@ type book struct {
 	allocations []billing.Allocation
 	entries     []billing.Entry
 	events      []billing.Event
-	attempts    []*billing.Attempt // new
-	answered    []*billing.Attempt // changed
+	attempts    []*billing.Attempt    // new
+	counted     []store.CountedCharge // by velocity controls, of attempts
+	answered    []*billing.Attempt    // changed
 	subs        []*billing.Subscription
 	paid        map[billing.SubscriptionID]bool // whose invoices were covered
 	settledNow  []billing.ActivityID            // claims that were pending and are money now
@@ -297,6 +298,7 @@ func (b *book) flush(ctx context.Context) error {
 		func() error { return b.tx.InsertAllocations(ctx, b.allocations) },
 		func() error { return b.tx.InsertEntries(ctx, b.entries) },
 		func() error { return b.tx.InsertAttempts(ctx, b.attempts) },
+		func() error { return b.tx.InsertCounted(ctx, b.counted) },
 		func() error { return b.tx.UpdateAttempts(ctx, b.answered) },
 		func() error { return b.expire(ctx) },
 		func() error { return b.tx.UpdateSubscriptions(ctx, b.subs) },

@@ -92,9 +92,14 @@ func (c *Cashier) System(m *billing.Merchant) *Session {
 // Today is the merchant's date.
 func (s *Session) Today() billing.Date { return s.Merchant.Today(s.Now) }
 
-// update runs a verb's transaction on the session's merchant.
+// update runs a verb's transaction on the session's merchant. If velocity
+// controls refuse it, that is written down.
 func (c *Cashier) update(ctx context.Context, s *Session, fn func(*store.Tx) error) error {
-	return c.Store.Update(ctx, s.Merchant.ID, fn)
+	err := c.Store.Update(ctx, s.Merchant.ID, fn)
+	if err != nil {
+		c.noteRefusal(ctx, s, err)
+	}
+	return err
 }
 
 // keys unwraps the merchant's data keys.

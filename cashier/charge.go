@@ -177,6 +177,9 @@ func (m *minting) charge(ctx context.Context, processor string, r ChargeRequest)
 	if a.Payer.Holder == "" {
 		a.Payer.Holder = owner.Name()
 	}
+	if err := m.velocity(ctx, b, a, number); err != nil {
+		return nil, billing.Secret{}, err
+	}
 	debts, err := b.targets(ctx, s, owner, r.Invoices)
 	if err != nil {
 		return nil, billing.Secret{}, err

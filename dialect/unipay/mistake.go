@@ -31,6 +31,10 @@ func failureOf(err error, names map[string]string) *Failure {
 		field = name
 	}
 	situation := situationOf(e.Kind, field)
+	var refusal *billing.VelocityRefusal
+	if errors.As(err, &refusal) {
+		situation = BadState // published, and unlike L03 no invitation to try again in a moment
+	}
 	if situation == Unexpected {
 		return AsFailure(err)
 	}
