@@ -79,6 +79,9 @@ func (a *auditor) asked(ctx context.Context, list []*billing.Attempt) (*asked, e
 // checkOutcome sees that an attempt has an outcome, or that somebody will ask
 // for it.
 func (a *auditor) checkOutcome(t *billing.Attempt) {
+	if _, parked := a.parked[parkedKey{billing.ParkedAttempt, int64(t.ID)}]; parked {
+		return // noted where all parked work is
+	}
 	switch t.State {
 	case billing.Sending, billing.AttemptUnknown:
 		switch {

@@ -55,8 +55,15 @@ type auditor struct {
 	wall     time.Time // the world's time
 	now      time.Time // the merchant's
 	faults   []Fault
-	counts   map[string]int // by check
-	page     int            // rows at a time
+	counts   map[string]int       // by check
+	page     int                  // rows at a time
+	parked   map[parkedKey]string // why it waits to be mended
+}
+
+// parkedKey is one piece of parked work.
+type parkedKey struct {
+	noun billing.ParkedNoun
+	id   int64
 }
 
 func newAuditor(ctx context.Context, v *store.View, wall time.Time) (*auditor, error) {
@@ -64,7 +71,12 @@ func newAuditor(ctx context.Context, v *store.View, wall time.Time) (*auditor, e
 	if err != nil {
 		return nil, err
 	}
-	return &auditor{view: v, merchant: m, wall: wall, now: m.Now(wall), counts: make(map[string]int), page: pageSize}, nil
+	a := &auditor{view: v, merchant: m, wall: wall, now: m.Now(wall), counts: make(map[string]int), page: pageSize, parked: make(map[parkedKey]string)}
+	list, err := v.Parked(ctx)
+	for _, p := range list {
+		a.parked[parkedKey{p.Noun, p.ID}] = p.Reason
+	}
+	return a, err
 }
 
 // fault lists something that is not right.
@@ -101,7 +113,7 @@ func books(ctx context.Context, s *store.Store, m billing.MerchantID, wall time.
 			return err
 		}
 		a.page = page
-		for _, part := range []func(context.Context) error{a.accounts, a.attempts, a.subscriptions, a.queues} {
+		for _, part := range []func(context.Context) error{a.accounts, a.attempts, a.subscriptions, a.queues, a.waiting} {
 			if err := part(ctx); err != nil {
 				return err
 			}

@@ -1,7 +1,10 @@
 package audit
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/perennial-billing/perennial/billing"
@@ -106,6 +109,7 @@ func (a *auditor) checkSchedule(s *billing.Subscription, adjustments []billing.A
 	switch {
 	case want.NextDate != s.NextDate || want.Adjusted != s.Adjusted:
 		a.fault(Subscription, "subscription %d: its next event is on %s and should be on %s", s.ID, day(s.NextDate), day(want.NextDate))
+	case s.NextAt.IsZero() && a.parked[parkedKey{billing.ParkedSubscription, int64(s.ID)}] != "":
 	case s.NextDate.IsZero() != s.NextAt.IsZero():
 		a.fault(Subscription, "subscription %d: its next event is on %s, and it is taken up %s", s.ID, day(s.NextDate), instant(s.NextAt))
 	}
@@ -123,6 +127,15 @@ func instant(t time.Time) string {
 		return "never"
 	}
 	return "at " + t.UTC().Format(time.RFC3339)
+}
+
+// waiting notes the work that is parked: right, as far as it goes, and in want of
+// somebody who mends it.
+func (a *auditor) waiting(context.Context) error {
+	for _, k := range slices.SortedFunc(maps.Keys(a.parked), func(x, y parkedKey) int { return cmp.Compare(x.id, y.id) }) {
+		a.note(Queues, "%s %d is parked: %s", k.noun, k.id, a.parked[k])
+	}
+	return nil
 }
 
 // behind is how late the billing run may be before it is worth a note.

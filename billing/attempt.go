@@ -66,6 +66,9 @@ type Attempt struct {
 	LeaseUntil      time.Time // by the world's clock: when another worker may ask after it, else zero
 	Checks          int       // askings after an unknown outcome
 	Unseen          int       // of which the processor said that it has not seen the request
+	UnsettledAt     time.Time // by the merchant's clock: since when a person must say what became of it, else zero
+	SettledBy       string    // the person who said what became of it, "" if the processor did
+	Contradiction   string    // what the processor said later against the person, "" if nothing
 }
 
 // Payer is who pays, as the processor was told.
@@ -114,6 +117,7 @@ type Outcome struct {
 	Amount       Money     // what was approved, which may be less than asked; zero means all
 	SettlesAt    time.Time // when a pending claim is expected to be settled or returned, by the merchant's clock
 	Unseen       bool      // of unknown: the processor says that it has not seen the request, which may still be on its way
+	Incredible   bool      // of unknown: what the processor says cannot be of this attempt, and a person must say what is
 	NotDone      bool      // of a decline: the processor surely did nothing and judged nothing, as when it was out of reach
 }
 

@@ -24,6 +24,10 @@ const (
 	PaymentUnknown       EventKind = "payment.unknown"
 	PaymentReversed      EventKind = "payment.reversed"
 	PaymentChargedBack   EventKind = "payment.charged_back"
+	PaymentUnsettled     EventKind = "payment.unsettled"    // no look-up tells the outcome: a person must
+	PaymentContradicted  EventKind = "payment.contradicted" // the processor says otherwise than the person who settled it
+	WorkParked           EventKind = "work.parked"
+	WorkReleased         EventKind = "work.released"
 )
 
 // Event is one row of the outbox, written in the transaction of what it tells.

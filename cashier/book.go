@@ -32,6 +32,8 @@ type book struct {
 	subs        []*billing.Subscription
 	paid        map[billing.SubscriptionID]bool // whose invoices were covered
 	settledNow  []billing.ActivityID            // claims that were pending and are money now
+	parked      []billing.Parked                // debts that cannot be claimed
+	unparked    map[billing.ParkedNoun][]int64  // what a verb has put into its queue again
 }
 
 func openBook(ctx context.Context, tx *store.Tx, m *billing.Merchant, at time.Time, ids []billing.CustomerID) (*book, error) {
@@ -48,6 +50,11 @@ func openBook(ctx context.Context, tx *store.Tx, m *billing.Merchant, at time.Ti
 	}
 	for _, c := range customers {
 		b.customers[c.ID] = c
+	}
+	for _, id := range ids {
+		if b.customers[id] == nil {
+			return nil, billing.Errorf(billing.Internal, "the customer is missing")
+		}
 	}
 	open, err := tx.OpenActivities(ctx, ids)
 	if err != nil {
@@ -242,6 +249,7 @@ func (b *book) renew(c billing.CustomerID, pass func(*billing.Activity) bool) {
 		if d.Kind.IsDebt() && d.Open.Sign() > 0 && d.SubscriptionID != 0 && !d.Due.After(b.today()) && pass(d) {
 			d.Renewed(b.at)
 			b.touch(d)
+			b.unpark(billing.ParkedDebt, int64(d.ID))
 		}
 	}
 }
@@ -286,6 +294,14 @@ func (b *book) methodsOf(ctx context.Context, customers ...billing.CustomerID) (
 	return methods, err
 }
 
+// unpark notes that work which is perhaps parked is in its queue again.
+func (b *book) unpark(n billing.ParkedNoun, id int64) {
+	if b.unparked == nil {
+		b.unparked = make(map[billing.ParkedNoun][]int64)
+	}
+	b.unparked[n] = append(b.unparked[n], id)
+}
+
 func (b *book) event(k billing.EventKind, c billing.CustomerID, object int64) {
 	b.events = append(b.events, billing.Event{MerchantID: b.merchant.ID, Kind: k, CustomerID: c, ObjectID: object, CreatedAt: b.at})
 }
@@ -302,6 +318,15 @@ func (b *book) flush(ctx context.Context) error {
 		func() error { return b.tx.UpdateAttempts(ctx, b.answered) },
 		func() error { return b.expire(ctx) },
 		func() error { return b.tx.UpdateSubscriptions(ctx, b.subs) },
+		func() error { return b.tx.InsertParked(ctx, b.parked...) },
+		func() error {
+			for _, n := range []billing.ParkedNoun{billing.ParkedSubscription, billing.ParkedDebt} {
+				if err := b.tx.Unpark(ctx, n, b.unparked[n], b.at); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
 		func() error { return b.tx.InsertEvents(ctx, b.events) },
 	} {
 		if err := write(); err != nil {

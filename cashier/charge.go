@@ -100,7 +100,7 @@ func (c *Cashier) Charge(ctx context.Context, s *Session, customer Ref, r Charge
 	request.Number, request.SecurityCode = number, r.SecurityCode
 	outcome := c.ask(ctx, account, attempt, request)
 	c.Step(ctx, "charge: answered")
-	if _, err := c.Settle(ctx, s.Merchant, s.Merchant.Now(c.Now()), []Answer{{attempt, outcome}}); err != nil {
+	if _, err := c.settle(ctx, s.Merchant, s.Merchant.Now(c.Now()), []Answer{{Attempt: attempt, Outcome: outcome}}); err != nil {
 		return nil, err
 	}
 	return s.receipt(ctx, attempt, false)

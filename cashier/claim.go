@@ -46,42 +46,71 @@ func (c *Cashier) Bill(ctx context.Context, m *billing.Merchant, at, until time.
 	if err != nil {
 		return Batch{}, err
 	}
-	err = c.Store.Update(ctx, m.ID, func(tx *store.Tx) error {
-		batch = Batch{}
-		subs, err := tx.ClaimDue(ctx, until, latest, limit)
-		if err != nil || len(subs) == 0 {
-			return err
-		}
-		adjusted, err := tx.OpenAdjustments(ctx, adjustedIDs(subs))
-		if err != nil {
-			return err
-		}
-		b, err := openBook(ctx, tx, m, at, owners(subs))
-		if err != nil {
-			return err
-		}
-		for _, s := range subs {
-			invoiced, err := b.advance(ctx, s, adjusted[s.ID])
-			if err != nil {
+	bill := func(claim func(*store.Tx) ([]*billing.Subscription, error)) (batch Batch, err error) {
+		err = c.guarded(ctx, m, func(tx *store.Tx) error {
+			batch = Batch{}
+			subs, err := claim(tx)
+			if err != nil || len(subs) == 0 {
 				return err
 			}
-			batch.Events++
-			batch.Invoices += invoiced
-		}
-		for _, id := range owners(subs) {
-			b.balance(id)
-		}
-		if batch.Orders, err = b.claim(ctx, account, owners(subs), c.Now().Add(c.Lease)); err != nil {
+			batch, err = c.bill(ctx, tx, desk{m, at, account}, subs)
 			return err
-		}
-		return b.flush(ctx)
-	})
+		})
+		return batch, err
+	}
+	batch, err = bill(func(tx *store.Tx) ([]*billing.Subscription, error) { return tx.ClaimDue(ctx, until, latest, limit) })
+	if store.AboutRow(err) {
+		s := &sifting{c: c, m: m, queue: store.SubscriptionQueue, at: at, try: func(ids []store.Waiting) (Batch, error) {
+			return bill(func(tx *store.Tx) ([]*billing.Subscription, error) {
+				return tx.ClaimDueOf(ctx, rowsOf(ids), until, latest)
+			})
+		}}
+		batch, err = s.sift(ctx, until, latest, limit)
+	}
 	return c.committed(ctx, "bill: committed", batch, err)
+}
+
+// desk is where a batch is written: whose, as of when, and the name under which
+// the merchant's money lies.
+type desk struct {
+	merchant  *billing.Merchant
+	at        time.Time
+	processor string
+}
+
+// bill takes subscriptions past their next event, in a transaction.
+func (c *Cashier) bill(ctx context.Context, tx *store.Tx, d desk, subs []*billing.Subscription) (batch Batch, err error) {
+	adjusted, err := tx.OpenAdjustments(ctx, adjustedIDs(subs))
+	if err != nil {
+		return batch, err
+	}
+	b, err := openBook(ctx, tx, d.merchant, d.at, owners(subs))
+	if err != nil {
+		return batch, err
+	}
+	for _, s := range subs {
+		invoiced, err := b.advance(ctx, s, adjusted[s.ID])
+		if err != nil {
+			return batch, err
+		}
+		batch.Events++
+		batch.Invoices += invoiced
+	}
+	for _, id := range owners(subs) {
+		b.balance(id)
+	}
+	if batch.Orders, err = b.claim(ctx, d.processor, owners(subs), c.Now().Add(c.Lease)); err != nil {
+		return batch, err
+	}
+	return batch, b.flush(ctx)
 }
 
 // advance takes one subscription past its next event and posts the invoice
 // that the event calls for, if any.
 func (b *book) advance(ctx context.Context, s *billing.Subscription, adjustments []billing.Adjustment) (invoices int, err error) {
+	if err := s.Check(); err != nil {
+		return 0, err
+	}
 	due := s.Advance(adjustments)
 	s.UpdatedAt = b.at
 	b.schedule(s)
@@ -129,26 +158,36 @@ func (c *Cashier) Collect(ctx context.Context, m *billing.Merchant, at time.Time
 	if err != nil {
 		return Batch{}, err
 	}
-	err = c.Store.Update(ctx, m.ID, func(tx *store.Tx) error {
-		batch = Batch{}
-		found, err := tx.CollectableCustomers(ctx, at, limit)
-		if err != nil || len(found) == 0 {
-			return err
-		}
-		ids := distinct(found)
-		b, err := openBook(ctx, tx, m, at, ids)
-		if err != nil {
-			return err
-		}
-		for _, id := range ids {
-			b.balance(id)
-		}
-		if batch.Orders, err = b.claim(ctx, account, ids, c.Now().Add(c.Lease)); err != nil {
-			return err
-		}
-		batch.Events = len(found)
-		return b.flush(ctx)
-	})
+	collect := func(find func(*store.Tx) ([]billing.CustomerID, error)) (batch Batch, err error) {
+		err = c.guarded(ctx, m, func(tx *store.Tx) error {
+			batch = Batch{}
+			found, err := find(tx)
+			if err != nil || len(found) == 0 {
+				return err
+			}
+			ids := distinct(found)
+			b, err := openBook(ctx, tx, m, at, ids)
+			if err != nil {
+				return err
+			}
+			for _, id := range ids {
+				b.balance(id)
+			}
+			if batch.Orders, err = b.claim(ctx, account, ids, c.Now().Add(c.Lease)); err != nil {
+				return err
+			}
+			batch.Events = len(found)
+			return b.flush(ctx)
+		})
+		return batch, err
+	}
+	batch, err = collect(func(tx *store.Tx) ([]billing.CustomerID, error) { return tx.CollectableCustomers(ctx, at, limit) })
+	if store.AboutRow(err) {
+		s := &sifting{c: c, m: m, queue: store.CollectQueue, at: at, try: func(debts []store.Waiting) (Batch, error) {
+			return collect(func(*store.Tx) ([]billing.CustomerID, error) { return customersOf(debts), nil })
+		}}
+		batch, err = s.sift(ctx, at, billing.Date{}, limit)
+	}
 	return c.committed(ctx, "collect: committed", batch, err)
 }
 
@@ -196,6 +235,9 @@ func (b *book) claim(ctx context.Context, processor string, customers []billing.
 	var orders []Order
 	for _, g := range due {
 		m := vaulted[g.method]
+		if m == nil && g.method != 0 {
+			return nil, billing.Errorf(billing.Internal, "the payment method is missing")
+		}
 		covered := b.covered(g, methods)
 		if m == nil || !m.Active || !b.customers[g.customer].Active {
 			for _, d := range covered {
@@ -260,9 +302,8 @@ func (b *book) claimFor(debts []*billing.Activity, m *billing.PaymentMethod, pro
 	return a, nil
 }
 
-// Send asks the processor what an order says: step 3. It returns unknown, and
-// does not ask, when the number cannot be opened: nothing was charged, and the
-// log says why.
+// Send asks the processor what an order says: step 3. When the number cannot be
+// opened it does not ask: nothing was charged, and Settle parks the debts.
 func (c *Cashier) Send(ctx context.Context, m *billing.Merchant, o Order, at time.Time) (Answer, error) {
 	account, err := c.Processor(m)
 	if err != nil {
@@ -278,39 +319,49 @@ func (c *Cashier) Send(ctx context.Context, m *billing.Merchant, o Order, at tim
 	}
 	number, err := keys.Open(o.method.Sealed, sealedFor(o.method.ID))
 	if err != nil {
-		return Answer{}, err
+		return unfit(o.Attempt, "the number of the payment method cannot be opened"), nil
 	}
 	r.Number = billing.NewSecret(string(number))
 	c.Step(ctx, "send: begins")
 	outcome := c.ask(ctx, account, o.Attempt, r)
 	c.Step(ctx, "send: answered")
-	return Answer{o.Attempt, outcome}, nil
+	return Answer{Attempt: o.Attempt, Outcome: outcome}, nil
 }
 
 // Grow charges late fees and writes off old debts whose day has come.
 func (c *Cashier) Grow(ctx context.Context, m *billing.Merchant, at time.Time, limit int) (batch Batch, err error) {
-	err = c.Store.Update(ctx, m.ID, func(tx *store.Tx) error {
-		batch = Batch{}
-		found, err := tx.AgingCustomers(ctx, at, limit)
-		if err != nil || len(found) == 0 {
-			return err
-		}
-		ids := distinct(found)
-		b, err := openBook(ctx, tx, m, at, ids)
-		if err != nil {
-			return err
-		}
-		for _, id := range ids {
-			for _, d := range append([]*billing.Activity(nil), b.open[id]...) {
-				if d.Kind.IsDebt() && !d.AgeAt.IsZero() && !d.AgeAt.After(at) {
-					b.grow(d)
-					batch.Events++
-				}
+	grow := func(find func(*store.Tx) ([]billing.CustomerID, error)) (batch Batch, err error) {
+		err = c.guarded(ctx, m, func(tx *store.Tx) error {
+			batch = Batch{}
+			found, err := find(tx)
+			if err != nil || len(found) == 0 {
+				return err
 			}
-			b.balance(id)
-		}
-		return b.flush(ctx)
-	})
+			ids := distinct(found)
+			b, err := openBook(ctx, tx, m, at, ids)
+			if err != nil {
+				return err
+			}
+			for _, id := range ids {
+				for _, d := range append([]*billing.Activity(nil), b.open[id]...) {
+					if d.Kind.IsDebt() && !d.AgeAt.IsZero() && !d.AgeAt.After(at) {
+						b.grow(d)
+						batch.Events++
+					}
+				}
+				b.balance(id)
+			}
+			return b.flush(ctx)
+		})
+		return batch, err
+	}
+	batch, err = grow(func(tx *store.Tx) ([]billing.CustomerID, error) { return tx.AgingCustomers(ctx, at, limit) })
+	if store.AboutRow(err) {
+		s := &sifting{c: c, m: m, queue: store.AgeQueue, at: at, try: func(debts []store.Waiting) (Batch, error) {
+			return grow(func(*store.Tx) ([]billing.CustomerID, error) { return customersOf(debts), nil })
+		}}
+		batch, err = s.sift(ctx, at, billing.Date{}, limit)
+	}
 	return c.committed(ctx, "grow: committed", batch, err)
 }
 

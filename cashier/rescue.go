@@ -11,33 +11,57 @@ import (
 // Abandoned takes over attempts whose lease has run out: their worker died, or
 // their outcome is unknown and it is time to ask again.
 func (c *Cashier) Abandoned(ctx context.Context, m *billing.Merchant, limit int) (list []*billing.Attempt, err error) {
-	err = c.Store.Update(ctx, m.ID, func(tx *store.Tx) error {
-		wall := c.Now()
-		list, err = tx.ClaimAbandoned(ctx, wall, wall.Add(c.Lease), limit)
-		return err
-	})
-	if err != nil {
-		return nil, err // a lease that was not committed is nobody's
-	}
-	if len(list) > 0 {
-		c.Step(ctx, "rescue: claimed")
-	}
-	return list, nil
+	wall := c.Now()
+	return c.takeOver(ctx, m, takeover{queue: store.LeaseQueue, until: wall, at: m.Now(wall), step: "rescue: claimed", limit: limit,
+		claim: func(tx *store.Tx) ([]*billing.Attempt, error) {
+			return tx.ClaimAbandoned(ctx, wall, wall.Add(c.Lease), limit)
+		}})
 }
 
 // Pending takes pending claims that are to be asked about.
 func (c *Cashier) Pending(ctx context.Context, m *billing.Merchant, at time.Time, limit int) (list []*billing.Attempt, err error) {
-	err = c.Store.Update(ctx, m.ID, func(tx *store.Tx) error {
-		list, err = tx.ClaimPending(ctx, at, c.Now().Add(c.Lease), limit)
-		return err
-	})
-	if err != nil {
-		return nil, err // a lease that was not committed is nobody's
+	return c.takeOver(ctx, m, takeover{queue: store.PendingQueue, until: at, at: at, step: "pending: claimed", limit: limit,
+		claim: func(tx *store.Tx) ([]*billing.Attempt, error) {
+			return tx.ClaimPending(ctx, at, c.Now().Add(c.Lease), limit)
+		}})
+}
+
+// takeover is how attempts are taken out of a queue.
+type takeover struct {
+	queue store.Queue
+	until time.Time // by the queue's clock
+	at    time.Time // the merchant's
+	step  string
+	limit int
+	claim func(*store.Tx) ([]*billing.Attempt, error)
+}
+
+// takeOver leases attempts, and parks those that cannot be read.
+func (c *Cashier) takeOver(ctx context.Context, m *billing.Merchant, t takeover) (list []*billing.Attempt, err error) {
+	take := func(claim func(*store.Tx) ([]*billing.Attempt, error)) (taken []*billing.Attempt, err error) {
+		err = c.guarded(ctx, m, func(tx *store.Tx) error {
+			taken, err = claim(tx)
+			return err
+		})
+		if err != nil {
+			return nil, err // a lease that was not committed is nobody's
+		}
+		return taken, nil
+	}
+	if list, err = take(t.claim); store.AboutRow(err) {
+		s := &sifting{c: c, m: m, queue: t.queue, at: t.at, try: func(some []store.Waiting) (Batch, error) {
+			taken, err := take(func(tx *store.Tx) ([]*billing.Attempt, error) {
+				return tx.ClaimAttempts(ctx, t.queue, rowsOf(some), t.until, c.Now().Add(c.Lease))
+			})
+			list = append(list, taken...)
+			return Batch{Events: len(taken)}, err
+		}}
+		_, err = s.sift(ctx, t.until, billing.Date{}, t.limit)
 	}
 	if len(list) > 0 {
-		c.Step(ctx, "pending: claimed")
+		c.Step(ctx, t.step)
 	}
-	return list, nil
+	return list, err
 }
 
 // Rescue asks the processor by our reference what became of an attempt. What
@@ -57,20 +81,20 @@ func (c *Cashier) Rescue(ctx context.Context, m *billing.Merchant, o Order, at t
 	c.Step(ctx, "rescue: looked up")
 	switch {
 	case err != nil:
-		return Answer{a, billing.Outcome{State: keepState(a), Response: billing.SystemMalfunction, Message: "the processor does not answer"}}, nil
+		return Answer{Attempt: a, Outcome: billing.Outcome{State: keepState(a), Response: billing.SystemMalfunction, Message: "the processor does not answer"}}, nil
 	case found:
 		outcome = credible(a, outcome)
 		c.Answered(a.Kind, outcome)
-		return Answer{a, outcome}, nil
+		return Answer{Attempt: a, Outcome: outcome}, nil
 	case a.State == billing.AttemptPending:
 		// It was accepted once. What a processor has forgotten it has not returned.
-		return Answer{a, billing.Outcome{State: billing.AttemptUnknown, Message: "the processor does not know the claim that it accepted"}}, nil
+		return Answer{Attempt: a, Outcome: billing.Outcome{State: billing.AttemptUnknown, Message: "the processor does not know the claim that it accepted"}}, nil
 	case a.Kind == billing.AskCharge && a.PaymentMethodID != 0:
 		return c.resend(ctx, m, a, at)
 	case a.Unseen < patience:
-		return Answer{a, billing.Outcome{State: billing.AttemptUnknown, Unseen: true, Message: "the processor has not seen the request yet"}}, nil
+		return Answer{Attempt: a, Outcome: billing.Outcome{State: billing.AttemptUnknown, Unseen: true, Message: "the processor has not seen the request yet"}}, nil
 	}
-	return Answer{a, billing.Outcome{State: billing.AttemptDeclined, Response: billing.IssuerUnavailable,
+	return Answer{Attempt: a, Outcome: billing.Outcome{State: billing.AttemptDeclined, Response: billing.IssuerUnavailable,
 		Message: "the request never reached the processor; nothing was moved"}}, nil
 }
 
@@ -107,12 +131,37 @@ func (c *Cashier) resend(ctx context.Context, m *billing.Merchant, a *billing.At
 		method, err = v.PaymentMethod(ctx, a.PaymentMethodID)
 		return err
 	})
+	if store.AboutRow(err) {
+		return c.neverSent(a, "the payment method is missing or cannot be read"), nil
+	}
 	if err != nil {
 		return Answer{}, err
 	}
 	answer, err := c.Send(ctx, m, Order{Attempt: a, method: method}, at)
+	if answer.unfit != "" {
+		return c.neverSent(a, answer.unfit), err
+	}
 	if answer.Outcome.NotDone { // this time; of the first sending nobody knows
 		answer.Outcome = billing.Outcome{State: billing.AttemptUnknown, Response: answer.Outcome.Response, Message: answer.Outcome.Message}
 	}
 	return answer, err
+}
+
+// neverSent is the answer to an attempt that the processor has not seen and that
+// cannot be sent again. It is asked about a few times more, lest the first
+// sending is still on its way.
+func (c *Cashier) neverSent(a *billing.Attempt, why string) Answer {
+	if a.Unseen < patience {
+		return Answer{Attempt: a, Outcome: billing.Outcome{State: billing.AttemptUnknown, Unseen: true, Message: "the processor has not seen the request yet"}}
+	}
+	answer := unfit(a, why)
+	answer.Outcome.Unseen = true // by the processor, often enough: also another worker's sending will not arrive
+	return answer
+}
+
+// unfit is the answer to an attempt that was not sent because its data are
+// damaged.
+func unfit(a *billing.Attempt, why string) Answer {
+	return Answer{Attempt: a, unfit: why, Outcome: billing.Outcome{State: billing.AttemptDeclined, NotDone: true,
+		Response: billing.SystemMalfunction, Message: "not sent: " + why}}
 }

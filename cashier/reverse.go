@@ -169,7 +169,7 @@ func (c *Cashier) undo(ctx context.Context, s *Session, pay *billing.Activity, k
 	request.Original, request.OriginalID = parent.Reference, parent.ProcessorID
 	outcome := c.ask(ctx, account, attempt, request)
 	c.Step(ctx, "reverse: answered")
-	if _, err := c.Settle(ctx, s.Merchant, s.Merchant.Now(c.Now()), []Answer{{attempt, outcome}}); err != nil {
+	if _, err := c.settle(ctx, s.Merchant, s.Merchant.Now(c.Now()), []Answer{{Attempt: attempt, Outcome: outcome}}); err != nil {
 		return nil, false, err
 	}
 	switch attempt.State {

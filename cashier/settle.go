@@ -13,20 +13,48 @@ import (
 type Answer struct {
 	Attempt *billing.Attempt
 	Outcome billing.Outcome
+	unfit   string // why it was not sent: its data are damaged
 }
 
 // Settle writes down what processors answered: step 4 of a payment, for one
 // answer or a batch of one merchant's, all or nothing. An answer may come late
 // or twice: what is final stays, and a late one runs through the same rules as a
 // timely one. The attempts are brought up to date in place, and the number of
-// answers that changed something is returned.
+// answers that changed something is returned. An answer that cannot be written
+// down because of what the books hold is left to the others' good: its attempt is
+// parked, and the processor is asked again when somebody has mended the books.
 func (c *Cashier) Settle(ctx context.Context, m *billing.Merchant, at time.Time, answers []Answer) (changed int, err error) {
+	changed, err = c.settle(ctx, m, at, answers)
+	if store.AboutRow(err) {
+		s := &sifting{c: c, m: m, queue: store.LeaseQueue, at: at}
+		byID := make(map[int64]Answer, len(answers))
+		var list []store.Waiting
+		for _, a := range answers {
+			byID[int64(a.Attempt.ID)] = a
+			list = append(list, store.Waiting{ID: int64(a.Attempt.ID), Customer: a.Attempt.CustomerID, At: a.Attempt.LeaseUntil})
+		}
+		s.try = func(list []store.Waiting) (Batch, error) {
+			some := make([]Answer, len(list))
+			for i, w := range list {
+				some[i] = byID[w.ID]
+			}
+			n, err := c.settle(ctx, m, at, some)
+			changed += n
+			return Batch{Events: n}, err
+		}
+		changed = 0
+		err = s.part(ctx, list, err)
+	}
+	return changed, err
+}
+
+func (c *Cashier) settle(ctx context.Context, m *billing.Merchant, at time.Time, answers []Answer) (changed int, err error) {
 	asked := make([]*billing.Attempt, len(answers))
 	for i, a := range answers {
 		asked[i] = a.Attempt
 	}
 	var attempts map[billing.AttemptID]*billing.Attempt
-	err = c.Store.Update(ctx, m.ID, func(tx *store.Tx) (err error) {
+	err = c.guarded(ctx, m, func(tx *store.Tx) (err error) {
 		changed = 0
 		if attempts, err = tx.LockCurrent(ctx, asked); err != nil {
 			return err
@@ -52,10 +80,12 @@ func (c *Cashier) Settle(ctx context.Context, m *billing.Merchant, at time.Time,
 			}
 			outcome := answer.Outcome
 			// The books keep microseconds, a lease in hand may be finer.
-			if outcome.NotDone && (a.State != billing.Sending || a.LeaseUntil.UnixMicro() != answer.Attempt.LeaseUntil.UnixMicro()) {
+			if outcome.NotDone && !outcome.Unseen && (a.State != billing.Sending || a.LeaseUntil.UnixMicro() != answer.Attempt.LeaseUntil.UnixMicro()) {
 				outcome.State = billing.AttemptUnknown // another worker took over, and may have sent it
 			}
-			if err := b.apply(ctx, a, outcome, c.Now()); err != nil {
+			if answer.unfit != "" && outcome.State == billing.AttemptDeclined && a.Claim {
+				b.setAside(a, outcome, answer.unfit)
+			} else if err := b.apply(ctx, a, outcome, c.Now()); err != nil {
 				return err
 			}
 			b.answered = append(b.answered, a)
@@ -73,7 +103,14 @@ func (c *Cashier) Settle(ctx context.Context, m *billing.Merchant, at time.Time,
 			}
 		}
 	}
-	c.Step(ctx, "settle: committed")
+	if err == nil {
+		c.Step(ctx, "settle: committed")
+	}
+	for _, answer := range answers {
+		if err == nil && answer.unfit != "" && answer.Attempt.Claim && answer.Attempt.State == billing.AttemptDeclined {
+			c.tellParked(ctx, m, billing.ParkedDebt, int64(answer.Attempt.Details.Targets[0]), answer.unfit)
+		}
+	}
 	return changed, err
 }
 

@@ -171,6 +171,10 @@ func (c *Cashier) changeSubscription(ctx context.Context, s *Session, customer, 
 		if err != nil {
 			return err
 		}
+		if sub.NextAt.IsZero() && !sub.NextDate.IsZero() { // it was parked; a change means that somebody sees to it
+			b.schedule(sub)
+			b.unpark(billing.ParkedSubscription, int64(sub.ID))
+		}
 		if err := b.catchUp(ctx, sub, open[sub.ID]); err != nil {
 			return err
 		}

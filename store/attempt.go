@@ -13,16 +13,17 @@ import (
 const attemptColumns = `merchant_id, id, account_id, customer_id, COALESCE(subscription_id, 0), COALESCE(payment_method_id, 0),
 	activity_id, COALESCE(parent_id, 0), kind, claim, processor, reference, amount, tax, currency, instrument, masked, expiry,
 	routing, token, payer, details, state, response, message, approval_code, processor_id, created_at, COALESCE(answered_at, 0),
-	COALESCE(check_at, 0), COALESCE(lease_until, 0), checks, unseen`
+	COALESCE(check_at, 0), COALESCE(lease_until, 0), checks, unseen, COALESCE(unsettled_at, 0), settled_by, contradiction`
 
 func scanAttempt(r sqldb.Row) (*billing.Attempt, error) {
 	var a billing.Attempt
-	var amount, tax, created, answered, check, lease, checks, unseen int64
+	var amount, tax, created, answered, check, lease, checks, unseen, unsettled int64
 	var c billing.Currency
 	var payer, details string
 	err := r.Scan(&a.MerchantID, &a.ID, &a.AccountID, &a.CustomerID, &a.SubscriptionID, &a.PaymentMethodID, &a.ActivityID, &a.Parent,
 		&a.Kind, &a.Claim, &a.Processor, &a.Reference, &amount, &tax, &c, &a.Instrument, &a.Masked, &a.Expiry, &a.Routing, &a.Token,
-		&payer, &details, &a.State, &a.Response, &a.Message, &a.ApprovalCode, &a.ProcessorID, &created, &answered, &check, &lease, &checks, &unseen)
+		&payer, &details, &a.State, &a.Response, &a.Message, &a.ApprovalCode, &a.ProcessorID, &created, &answered, &check, &lease, &checks, &unseen,
+		&unsettled, &a.SettledBy, &a.Contradiction)
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +37,7 @@ func scanAttempt(r sqldb.Row) (*billing.Attempt, error) {
 	}
 	a.Amount, a.Tax, a.Checks, a.Unseen = billing.Minor(amount, c), billing.Minor(tax, c), int(checks), int(unseen)
 	a.CreatedAt, a.AnsweredAt, a.CheckAt, a.LeaseUntil = instant(created), instant(answered), instant(check), instant(lease)
+	a.UnsettledAt = instant(unsettled)
 	return &a, nil
 }
 
@@ -81,8 +83,9 @@ func (t *Tx) LockCurrent(ctx context.Context, list []*billing.Attempt) (map[bill
 	current := make(map[billing.AttemptID]*billing.Attempt, len(list))
 	_, err := sqldb.Query(ctx, t.tx, func(r sqldb.Row) (id billing.AttemptID, err error) {
 		var a billing.Attempt
-		var answered, check, lease, checks, unseen int64
-		err = r.Scan(&id, &a.State, &a.Response, &a.Message, &a.ApprovalCode, &a.ProcessorID, &answered, &check, &lease, &checks, &unseen)
+		var answered, check, lease, checks, unseen, unsettled int64
+		err = r.Scan(&id, &a.State, &a.Response, &a.Message, &a.ApprovalCode, &a.ProcessorID, &answered, &check, &lease, &checks, &unseen,
+			&unsettled, &a.SettledBy, &a.Contradiction)
 		if err != nil {
 			return id, err
 		}
@@ -90,10 +93,11 @@ func (t *Tx) LockCurrent(ctx context.Context, list []*billing.Attempt) (map[bill
 		known.State, known.Response, known.Message, known.ApprovalCode = a.State, a.Response, a.Message, a.ApprovalCode
 		known.ProcessorID, known.Checks, known.Unseen = a.ProcessorID, int(checks), int(unseen)
 		known.AnsweredAt, known.CheckAt, known.LeaseUntil = instant(answered), instant(check), instant(lease)
+		known.UnsettledAt, known.SettledBy, known.Contradiction = instant(unsettled), a.SettledBy, a.Contradiction
 		current[id] = &known
 		return id, nil
 	}, `SELECT id, state, response, message, approval_code, processor_id, COALESCE(answered_at, 0), COALESCE(check_at, 0),
-			COALESCE(lease_until, 0), checks, unseen FROM attempt
+			COALESCE(lease_until, 0), checks, unseen, COALESCE(unsettled_at, 0), settled_by, contradiction FROM attempt
 		WHERE merchant_id = $1 AND id `+t.tx.In(2)+` ORDER BY id`+t.tx.ForUpdate(), t.merchant, sqldb.List(ids))
 	return current, err
 }
@@ -108,20 +112,30 @@ func (v *View) AttemptByReference(ctx context.Context, reference string) (*billi
 // ClaimAbandoned takes over attempts whose worker has not come back: their lease
 // ran out by the world's clock. Each gets a new lease.
 func (t *Tx) ClaimAbandoned(ctx context.Context, wall, lease time.Time, limit int) ([]*billing.Attempt, error) {
-	return t.lease(ctx, lease, `lease_until <= $2 ORDER BY lease_until, id`, wall, limit)
+	return t.lease(ctx, lease, `lease_until <= $2 ORDER BY lease_until, id LIMIT $3`, wall, int64(limit))
 }
 
 // ClaimPending takes pending claims that are to be asked about by the
 // merchant's clock, and puts a lease on them meanwhile.
 func (t *Tx) ClaimPending(ctx context.Context, at, lease time.Time, limit int) ([]*billing.Attempt, error) {
-	return t.lease(ctx, lease, `check_at <= $2 AND lease_until IS NULL ORDER BY check_at, id`, at, limit)
+	return t.lease(ctx, lease, `check_at <= $2 AND lease_until IS NULL ORDER BY check_at, id LIMIT $3`, at, int64(limit))
+}
+
+// ClaimAttempts is ClaimAbandoned or ClaimPending of some attempts alone, by the
+// queue in which they are.
+func (t *Tx) ClaimAttempts(ctx context.Context, q Queue, ids []int64, until, lease time.Time) ([]*billing.Attempt, error) {
+	which := `check_at <= $2 AND lease_until IS NULL`
+	if q == LeaseQueue {
+		which = `lease_until <= $2`
+	}
+	return t.lease(ctx, lease, which+` AND id `+t.tx.In(3)+` ORDER BY id`, until, sqldb.List(ids))
 }
 
 // lease locks and reads attempts whose condition and order are given, $2 being
-// an instant, and puts a lease on them.
-func (t *Tx) lease(ctx context.Context, lease time.Time, which string, at time.Time, limit int) ([]*billing.Attempt, error) {
+// an instant and $3 whatever bounds them, and puts a lease on them.
+func (t *Tx) lease(ctx context.Context, lease time.Time, which string, at time.Time, bound any) ([]*billing.Attempt, error) {
 	list, err := sqldb.Query(ctx, t.tx, scanAttempt, `SELECT `+attemptColumns+` FROM attempt
-		WHERE merchant_id = $1 AND `+which+` LIMIT $3`+t.tx.SkipLocked(), t.merchant, at.UnixMicro(), int64(limit))
+		WHERE merchant_id = $1 AND `+which+t.tx.SkipLocked(), t.merchant, at.UnixMicro(), bound)
 	if err != nil {
 		return nil, err
 	}
@@ -160,9 +174,11 @@ func (t *Tx) UpdateAttempts(ctx context.Context, list []*billing.Attempt) error 
 	rows := make([][]any, len(list))
 	for i, a := range list {
 		rows[i] = []any{int64(t.merchant), int64(a.ID), string(a.State), string(a.Response), a.Message, a.ApprovalCode, a.ProcessorID,
-			micros(a.AnsweredAt), micros(a.CheckAt), micros(a.LeaseUntil), int64(a.Checks), int64(a.Unseen)}
+			micros(a.AnsweredAt), micros(a.CheckAt), micros(a.LeaseUntil), int64(a.Checks), int64(a.Unseen), micros(a.UnsettledAt),
+			a.SettledBy, a.Contradiction}
 	}
 	_, err := t.tx.UpdateMany(ctx, "attempt", []string{"merchant_id", "id"}, []string{"state", "response", "message",
-		"approval_code", "processor_id", "answered_at", "check_at", "lease_until", "checks", "unseen"}, rows)
+		"approval_code", "processor_id", "answered_at", "check_at", "lease_until", "checks", "unseen", "unsettled_at", "settled_by",
+		"contradiction"}, rows)
 	return err
 }

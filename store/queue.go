@@ -56,6 +56,9 @@ type Backlog struct {
 	Due     int64     // subscriptions whose event is due
 	Unknown int64     // attempts whose outcome nobody has told us
 	Oldest  time.Time // when the oldest due event fell due
+
+	Parked    int64 // work that is out of its queue until somebody mends it
+	Unsettled int64 // attempts whose outcome a person must say
 }
 
 // Backlog counts the merchant's waiting work at an instant of its clock.
@@ -64,8 +67,10 @@ func (v *View) Backlog(ctx context.Context, at time.Time) (b Backlog, err error)
 	err = v.tx.QueryRow(ctx, `SELECT
 			(SELECT COUNT(*) FROM subscription WHERE merchant_id = $1 AND next_at <= $2),
 			(SELECT COUNT(*) FROM attempt WHERE merchant_id = $1 AND lease_until IS NOT NULL AND state IN ('sending', 'unknown')),
-			COALESCE((SELECT MIN(next_at) FROM subscription WHERE merchant_id = $1 AND next_at <= $2), 0)`,
-		v.merchant, at.UnixMicro()).Scan(&b.Due, &b.Unknown, &oldest)
+			COALESCE((SELECT MIN(next_at) FROM subscription WHERE merchant_id = $1 AND next_at <= $2), 0),
+			(SELECT COUNT(*) `+parkedFrom+`),
+			(SELECT COUNT(*) FROM attempt WHERE merchant_id = $1 AND unsettled_at IS NOT NULL)`,
+		v.merchant, at.UnixMicro()).Scan(&b.Due, &b.Unknown, &oldest, &b.Parked, &b.Unsettled)
 	b.Oldest = instant(oldest)
 	return b, err
 }

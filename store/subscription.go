@@ -69,6 +69,13 @@ func (t *Tx) ClaimDue(ctx context.Context, until time.Time, latest billing.Date,
 		t.merchant, until.UnixMicro(), latest.String(), int64(limit))
 }
 
+// ClaimDueOf is ClaimDue of some subscriptions alone.
+func (t *Tx) ClaimDueOf(ctx context.Context, ids []int64, until time.Time, latest billing.Date) ([]*billing.Subscription, error) {
+	return sqldb.Query(ctx, t.tx, scanSubscription, `SELECT `+subscriptionColumns+` FROM subscription
+		WHERE merchant_id = $1 AND id `+t.tx.In(2)+` AND next_at <= $3 AND next_date <= $4 ORDER BY next_at, id`+t.tx.SkipLocked(),
+		t.merchant, sqldb.List(ids), until.UnixMicro(), latest.String())
+}
+
 // SubscriptionFilter narrows a list of a customer's subscriptions.
 type SubscriptionFilter struct {
 	Plan                   billing.PlanID

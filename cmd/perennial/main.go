@@ -59,6 +59,8 @@ type commandLine struct {
 	Clock    clockCommand    `cmd:"" help:"Look at or move the clock of a test merchant."`
 	Audit    auditCommand    `cmd:"" help:"Prove the books: exit status 1 if anything is off."`
 	Simulate simulateCommand `cmd:"" help:"Play seeded stories of crashes and a lying bank, and look for lost money."`
+	Parked   parkedCommand   `cmd:"" help:"Work that waits because its data are damaged: list it, and release it when it is mended."`
+	Acts     actsCommand     `cmd:"" help:"List what people did by hand, and why."`
 	Bank     bankCommand     `cmd:"" help:"The sandbox bank: its journal, its faults, or the bank as a process of its own."`
 	Login    loginCommand    `cmd:"" help:"Serve the people and machines that log in."`
 	Keys     keysCommand     `cmd:"" help:"The master key, which opens the vault."`

@@ -84,6 +84,10 @@ var (
 		"How long the oldest billing event of a merchant that is due has waited, by the merchant's clock; 0 if none waits.", []string{"merchant"}, nil)
 	unknownDesc = prometheus.NewDesc("perennial_unknown_attempts",
 		"Attempts of a merchant whose outcome is not known: under way, or to be asked after.", []string{"merchant"}, nil)
+	parkedDesc = prometheus.NewDesc("perennial_parked_work",
+		"Work of a merchant that cannot be done because its data are damaged, and waits to be mended: see perennial parked.", []string{"merchant"}, nil)
+	unsettledDesc = prometheus.NewDesc("perennial_unsettled_attempts",
+		"Attempts of a merchant whose outcome no look-up tells, and a person must: see perennial attempt list.", []string{"merchant"}, nil)
 )
 
 // backlog counts what waits, for each merchant. What it counted is shown again
@@ -108,6 +112,8 @@ func (b *backlog) Describe(to chan<- *prometheus.Desc) {
 	to <- dueDesc
 	to <- ageDesc
 	to <- unknownDesc
+	to <- parkedDesc
+	to <- unsettledDesc
 }
 
 // Collect tells the gauges. A database that does not answer leaves them out; the
@@ -152,7 +158,8 @@ func (b *backlog) count(ctx context.Context) ([]prometheus.Metric, error) {
 		for _, g := range []struct {
 			desc  *prometheus.Desc
 			value float64
-		}{{dueDesc, float64(waits.Due)}, {ageDesc, age.Seconds()}, {unknownDesc, float64(waits.Unknown)}} {
+		}{{dueDesc, float64(waits.Due)}, {ageDesc, age.Seconds()}, {unknownDesc, float64(waits.Unknown)},
+			{parkedDesc, float64(waits.Parked)}, {unsettledDesc, float64(waits.Unsettled)}} {
 			found = append(found, prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value, m.Code))
 		}
 	}

@@ -20,7 +20,9 @@ type loginCommand struct {
 // loginUnlockCommand unlocks a login.
 type loginUnlockCommand struct {
 	place
-	Name string `arg:"" help:"The name that logs in."`
+	Name   string `arg:"" help:"The name that logs in."`
+	Reason string `help:"Why, for the audit trail."`
+	By     string `help:"Who does it, for the audit trail; the user of the system if not given." placeholder:"NAME"`
 }
 
 // Help is shown by perennial login unlock --help.
@@ -51,7 +53,10 @@ func (c *loginUnlockCommand) Run(ctx context.Context, p *process) (err error) {
 		if was, err = tx.Login(ctx, billing.LoginID(id.Object)); err != nil {
 			return err
 		}
-		return tx.ForgetFailures(ctx, was.ID)
+		if err := tx.ForgetFailures(ctx, was.ID); err != nil {
+			return err
+		}
+		return tx.InsertAct(ctx, billing.Act{Act: "unlocked", Noun: "login", Object: id.Object, Who: p.who(c.By), Reason: c.Reason, At: p.now()})
 	})
 	if err != nil {
 		return err

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/perennial-billing/perennial/sqldb"
 )
 
 // TestMain lets the tests, and the scripts in testdata, run the program as a
@@ -37,6 +39,7 @@ const patience = 3 * time.Minute
 //	stop NAME                ends it in order, and shows what it wrote as stderr
 //	kill NAME                ends it without warning
 //	http STATUS METHOD URL [BODY]   asks, and shows the answer as stdout
+//	sql FILE STATEMENT       damages books behind the back of the program
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -49,6 +52,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": scriptStart, "stop": scriptStop, "kill": scriptKill, "http": scriptHTTP,
+			"sql": scriptSQL,
 		},
 	})
 }
@@ -93,6 +97,21 @@ func scriptKill(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("kill: nothing of that name was started")
 	}
 	s.kill()
+}
+
+// scriptSQL damages books behind the program's back.
+func scriptSQL(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sql FILE STATEMENT")
+	}
+	ctx := context.Background()
+	db, err := sqldb.Open(ctx, "sqlite:"+ts.MkAbs(args[0]), sqldb.Options{})
+	ts.Check(err)
+	ts.Check(db.Update(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(ctx, args[1])
+		return err
+	}))
+	ts.Check(db.Close())
 }
 
 func scriptHTTP(ts *testscript.TestScript, neg bool, args []string) {
