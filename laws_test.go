@@ -83,7 +83,7 @@ var arrows = map[string][]string{
 	"cashier":                 {"billing", "store", "vault", "processor"},
 	"billrun":                 {"billing", "store", "cashier"},
 	"notify":                  {"billing", "store", "cashier", "processor", "vault"},
-	"dialect/*":               {"billing", "cashier", "store", "httpd"},
+	"dialect/*":               {"billing", "cashier", "store", "httpd", "notify"},
 	"dialect/dialecttest":     {anything},
 	"console":                 {"billing", "cashier", "store", "httpd"},
 	"setup":                   {"billing", "cashier", "store"},
@@ -118,6 +118,7 @@ var (
 		"sqldb",             // the pause before a transaction that lost a race is tried again
 		"processor/sandbox", // a bank that answers as late as it is told to
 		"billrun",           // looks at its queues every second
+		"notify",            // and so does this
 		"bench",             // has a bank that takes as long as it is told to
 	}
 )

@@ -16,4 +16,6 @@ type (
 	AllocationID    int64 // a match of a credit with a debit
 	AttemptID       int64 // one asking of a processor
 	EventID         int64 // an entry of the outbox
+	EndpointID      int64 // where a merchant wants to be told of events
+	DeliveryID      int64 // one message to an endpoint
 )

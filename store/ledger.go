@@ -86,27 +86,46 @@ func (v *View) Entries(ctx context.Context, of billing.ActivityID) ([]billing.En
 		WHERE merchant_id = $1 AND activity_id = $2 ORDER BY seq`, v.merchant, of)
 }
 
-// InsertEvents writes to the outbox and gives the events their ids.
+const eventColumns = `merchant_id, id, kind, COALESCE(customer_id, 0), object_id, created_at`
+
+func scanEvent(r sqldb.Row) (billing.Event, error) {
+	var e billing.Event
+	var created int64
+	err := r.Scan(&e.MerchantID, &e.ID, &e.Kind, &e.CustomerID, &e.ObjectID, &created)
+	e.CreatedAt = instant(created)
+	return e, err
+}
+
+// InsertEvents writes to the outbox and gives the events their ids. They are
+// marked to be told if the merchant has an endpoint.
 func (t *Tx) InsertEvents(ctx context.Context, list []billing.Event) error {
+	if len(list) == 0 {
+		return nil
+	}
+	told, err := t.told(ctx)
+	if err != nil {
+		return err
+	}
+	columns := []string{"merchant_id", "id", "kind", "customer_id", "object_id", "created_at"}
+	if told {
+		columns = append(columns, "waiting")
+	}
 	rows := make([][]any, len(list))
 	for i := range list {
 		e := &list[i]
 		e.ID = billing.EventID(t.NewID())
-		rows[i] = []any{int64(t.merchant), int64(e.ID), string(e.Kind), orNull(e.CustomerID), e.ObjectID, micros(e.CreatedAt)}
+		rows[i] = append(rows[i], int64(t.merchant), int64(e.ID), string(e.Kind), orNull(e.CustomerID), e.ObjectID, micros(e.CreatedAt))
+		if told {
+			rows[i] = append(rows[i], true)
+		}
 	}
-	return t.tx.InsertMany(ctx, "event", []string{"merchant_id", "id", "kind", "customer_id", "object_id", "created_at"}, rows)
+	return t.tx.InsertMany(ctx, "event", columns, rows)
 }
 
 // Events lists the outbox in order.
 func (v *View) Events(ctx context.Context, p Page) ([]billing.Event, error) {
-	q := newSelect(v, "event", "merchant_id, id, kind, COALESCE(customer_id, 0), object_id, created_at")
-	return sqldb.Query(ctx, v.tx, func(r sqldb.Row) (billing.Event, error) {
-		var e billing.Event
-		var created int64
-		err := r.Scan(&e.MerchantID, &e.ID, &e.Kind, &e.CustomerID, &e.ObjectID, &created)
-		e.CreatedAt = instant(created)
-		return e, err
-	}, q.paged(p), q.args...)
+	q := newSelect(v, "event", eventColumns)
+	return sqldb.Query(ctx, v.tx, scanEvent, q.paged(p), q.args...)
 }
 
 // Balance is what an account of the books holds.
