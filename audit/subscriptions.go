@@ -81,7 +81,7 @@ func (a *auditor) checkPeriods(s *billing.Subscription, adjustments []billing.Ad
 func frozen(s *billing.Subscription, adjustments []billing.Adjustment, k int) bool {
 	for i := range adjustments {
 		if a := &adjustments[i]; a.Kind == billing.Freeze {
-			if from, ok := s.Cycle.Index(s.FirstDate, a.Effective); ok && k >= from && k < from+a.Length {
+			if from, ok := s.Index(a.Effective); ok && k >= from && k < from+a.Length {
 				return true
 			}
 		}

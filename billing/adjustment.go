@@ -32,7 +32,7 @@ type Adjustment struct {
 	SubscriptionID SubscriptionID
 	Kind           AdjustmentKind
 	Effective      Date
-	End            Date // last day of a freeze; of a pause the day on which it was resumed; else zero
+	End            Date // last day of a freeze; of a pause the day on which it was resumed; of a cancellation the day on which it ended access at once; else zero
 	Length         int  // billings that a freeze skips, else 0
 	Note           string
 	State          AdjustmentState
@@ -144,7 +144,7 @@ func (s *Subscription) FreezeFrom(on, today Date, length int, adjustments []Adju
 	if !on.After(today) {
 		return nil, FieldError(State, "effectiveDate", "must lie in the future")
 	}
-	k, ok := s.Cycle.Index(s.FirstDate, on)
+	k, ok := s.Index(on)
 	if !ok || k < s.Period {
 		next := s.Period
 		for !s.BillingDate(next).After(today) {

@@ -88,6 +88,11 @@ type Details struct {
 	Due         string       `json:"due,omitempty"` // 2006-01-02
 	InvoiceList string       `json:"invoice_list,omitempty"`
 	Targets     []ActivityID `json:"targets,omitempty"` // the debts to be covered first, in order
+	Sale        *Sale        `json:"sale,omitempty"`    // the subscription that comes of an approval
+
+	// Extra is what the request said that means nothing to the core, for
+	// whoever is told of the outcome; never a password or a number of a card.
+	Extra map[string]string `json:"extra,omitempty"`
 }
 
 // JSON is the form in which details are kept; none are kept as "".

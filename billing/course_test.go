@@ -2,6 +2,7 @@ package billing_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -212,7 +213,7 @@ func TestWhenTheRunWokeUpChangesNothing(t *testing.T) {
 				// after the cancellation: to a billing that never comes.
 				other.Period = daily.Period
 			}
-			if *other.Subscription != *daily.Subscription {
+			if !reflect.DeepEqual(other.Subscription, daily.Subscription) {
 				t.Fatalf("accepted %v\nday by day %+v\nin %s %+v", accepted, *daily.Subscription, other.name, *other.Subscription)
 			}
 			if a, b := other.NextBilling(other.adjustments), daily.NextBilling(daily.adjustments); a != b {
@@ -237,7 +238,7 @@ func TestNextBillingComesTrue(t *testing.T) {
 			}
 			before, kept := *c.Subscription, slices.Clone(c.adjustments)
 			promised := c.NextBilling(c.adjustments)
-			if *c.Subscription != before || !slices.Equal(c.adjustments, kept) {
+			if !reflect.DeepEqual(*c.Subscription, before) || !slices.Equal(c.adjustments, kept) {
 				t.Fatal("asking for the next billing changed something")
 			}
 			var want billing.Date

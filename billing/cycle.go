@@ -1,8 +1,13 @@
 package billing
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // Cycle is the rhythm of a plan: how far one billing date lies from the next.
+// Beside the constants there are cycles of days, see Days.
 type Cycle string
 
 // The cycles that merchants bill in. Half-yearly is every six months.
@@ -19,7 +24,29 @@ func ParseCycle(s string) (Cycle, error) {
 	if c := Cycle(s); c.valid() {
 		return c, nil
 	}
-	return "", fmt.Errorf("billing: not a billing cycle (weekly, monthly, quarterly, half-yearly, yearly)")
+	return "", fmt.Errorf("billing: not a billing cycle (weekly, monthly, quarterly, half-yearly, yearly, or a number of days as in 30-days)")
+}
+
+// MaxDays is the longest cycle of days.
+const MaxDays = 365
+
+// Days is the cycle of a number of days, 1 to MaxDays, such as "30-days". It
+// panics on a number out of that range.
+func Days(n int) Cycle {
+	if n < 1 || n > MaxDays {
+		panic("billing: a cycle of " + strconv.Itoa(n) + " days")
+	}
+	return Cycle(strconv.Itoa(n) + "-days")
+}
+
+// days is the length of a cycle of days, 0 if it is none.
+func (c Cycle) days() int {
+	digits, ok := strings.CutSuffix(string(c), "-days")
+	n, err := strconv.Atoi(digits)
+	if !ok || err != nil || n < 1 || n > MaxDays || digits[0] == '+' || digits[0] == '0' {
+		return 0
+	}
+	return n
 }
 
 // Date is billing date k of a series that begins on first, k counting from 0.
@@ -39,6 +66,9 @@ func (c Cycle) Date(first Date, k int) Date {
 	case Yearly:
 		return first.AddMonths(12 * k)
 	}
+	if n := c.days(); n > 0 {
+		return first.AddDays(n * k)
+	}
 	panic("billing: cycle without a rule: " + string(c))
 }
 
@@ -49,7 +79,7 @@ func (c Cycle) Index(first, d Date) (k int, ok bool) {
 		return 0, false
 	}
 	days := d.DaysSince(first)
-	// A step is at least 7 days and at most 366; start below and walk up.
+	// A step of months is at most 31 days for each; start below and walk up.
 	switch c {
 	case Weekly:
 		k = days / 7
@@ -61,6 +91,10 @@ func (c Cycle) Index(first, d Date) (k int, ok bool) {
 		k = days / 184
 	case Yearly:
 		k = days / 366
+	default:
+		if n := c.days(); n > 0 {
+			k = days / n
+		}
 	}
 	for ; !c.Date(first, k).After(d); k++ {
 		if c.Date(first, k) == d {
@@ -75,5 +109,5 @@ func (c Cycle) valid() bool {
 	case Weekly, Monthly, Quarterly, HalfYearly, Yearly:
 		return true
 	}
-	return false
+	return c.days() > 0
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/perennial-billing/perennial/billing"
 )
 
-var cycles = []billing.Cycle{billing.Weekly, billing.Monthly, billing.Quarterly, billing.HalfYearly, billing.Yearly}
+var cycles = []billing.Cycle{billing.Weekly, billing.Monthly, billing.Quarterly, billing.HalfYearly, billing.Yearly, billing.Days(10), billing.Days(30), billing.Days(365)}
 
 func TestParseCycle(t *testing.T) {
 	for _, c := range cycles {
@@ -18,7 +18,7 @@ func TestParseCycle(t *testing.T) {
 			t.Errorf("%s: %v, %v", c, got, err)
 		}
 	}
-	for _, s := range []string{"", "daily", "Monthly", "monthly ", "M", "annual", "halfyearly"} {
+	for _, s := range []string{"", "daily", "Monthly", "monthly ", "M", "annual", "halfyearly", "0-days", "-1-days", "+1-days", "030-days", "366-days", "days", "-days", "30 days", "30-day", "3x-days"} {
 		if c, err := billing.ParseCycle(s); err == nil {
 			t.Errorf("%q was read as %s", s, c)
 		}

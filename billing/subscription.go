@@ -42,10 +42,13 @@ type Subscription struct {
 	Term            Term
 	Length          int // invoices of a fixed term, 0 for a perpetual one
 	Amount          Money
-	Tax             Money // comes on top of Amount
+	Tax             Money  // comes on top of Amount
+	Initial         *Money // price of billing 0, tax included, where it is another than that of the rest
 	Cycle           Cycle
-	FirstDate       Date // billing date 0
-	FirstInvoicing  Date // date of invoice 0 where invoices go out before their billing date, else zero
+	FirstDate       Date     // billing date 0
+	Anchors         []Anchor // where the series of billing dates begins anew
+	FirstInvoicing  Date     // date of invoice 0 where invoices go out before their billing date, else zero
+	Access          Access   // how long what is paid for can be used
 	Status          SubscriptionStatus
 	Period          int       // index of the next billing date that is neither billed nor skipped
 	Issued          int       // invoices made that count toward Length
@@ -54,6 +57,7 @@ type Subscription struct {
 	NextAt          time.Time // the start of NextDate for the merchant, zero with it
 	Adjusted        bool      // an adjustment waits or is in force
 	Note            string
+	SignedUpAt      time.Time // when the customer signed up for it elsewhere, zero if that was CreatedAt
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
 }
@@ -64,15 +68,20 @@ func (s *Subscription) Ended() bool { return s.Status == Cancelled || s.Status =
 // Complete reports whether a fixed term has issued its last invoice.
 func (s *Subscription) Complete() bool { return s.Term == Fixed && s.Issued >= s.Length }
 
-// BillingDate is billing date k.
-func (s *Subscription) BillingDate(k int) Date { return s.Cycle.Date(s.FirstDate, k) }
-
-// InvoicingDate is the date on which the invoice of billing date k is made.
-func (s *Subscription) InvoicingDate(k int) Date {
-	if s.FirstInvoicing.IsZero() {
-		return s.BillingDate(k)
+// Price is what billing k costs, tax included.
+func (s *Subscription) Price(k int) (Money, error) {
+	if k == 0 && s.Initial != nil {
+		return *s.Initial, nil
 	}
-	return s.Cycle.Date(s.FirstInvoicing, k)
+	return s.Amount.Add(s.Tax)
+}
+
+// PriceTax is the part of the price of billing k that is tax.
+func (s *Subscription) PriceTax(k int) Money {
+	if k == 0 && s.Initial != nil {
+		return Minor(0, s.Initial.Currency())
+	}
+	return s.Tax
 }
 
 // NextBilling is the billing date of the next invoice at the subscription's own
@@ -100,28 +109,41 @@ type Due struct {
 // which a cancellation or pause takes effect. Such a stop comes before every
 // billing dated on or after it, even where the invoice would have gone out
 // earlier. After the end there is no next event, and during a pause none but a
-// cancellation.
+// cancellation. Access that is paid for until a day is the customer's to the end
+// of that day, so it ends with the next.
 func (s *Subscription) Schedule(adjustments []Adjustment) {
 	s.Adjusted = false
 	s.NextDate = Date{}
 	if s.Ended() {
 		return
 	}
-	var stop Date
+	var stop Date // the first day without billings
+	var ends Date // when the stop is taken
 	for i := range adjustments {
 		a := &adjustments[i]
 		s.Adjusted = s.Adjusted || a.State != Done
 		if a.State == Waiting && a.Kind != Freeze && (stop.IsZero() || a.Effective.Before(stop)) {
-			stop = a.Effective
+			stop, ends = a.Effective, s.takenOn(a)
 		}
 	}
 	bills := !s.Complete() && s.Status != Paused
-	if bills {
+	switch {
+	case bills:
 		s.NextDate = s.InvoicingDate(s.Period)
+	case s.Complete() && s.Access == PaidAccess:
+		s.NextDate = s.PaidThrough().AddDays(1)
 	}
-	if !stop.IsZero() && !(bills && stop.After(s.BillingDate(s.Period))) {
-		s.NextDate = stop
+	if !stop.IsZero() && !(bills && stop.After(s.BillingDate(s.Period))) && (s.NextDate.IsZero() || bills || ends.Before(s.NextDate)) {
+		s.NextDate = ends
 	}
+}
+
+// takenOn is the day on which a cancellation or pause is taken.
+func (s *Subscription) takenOn(a *Adjustment) Date {
+	if a.Kind == Cancel && s.Access == PaidAccess {
+		return a.Effective.AddDays(1)
+	}
+	return a.Effective
 }
 
 // Advance takes the subscription past its next event, changing it and the
@@ -136,6 +158,10 @@ func (s *Subscription) Advance(adjustments []Adjustment) *Due {
 	defer s.Schedule(adjustments)
 	day := s.NextDate
 	if day.IsZero() || s.stop(day, adjustments) {
+		return nil
+	}
+	if s.Complete() {
+		s.end(Expired, adjustments) // nothing is left to be billed, and now nothing to be used
 		return nil
 	}
 	k := s.Period
@@ -164,7 +190,7 @@ func (s *Subscription) stop(day Date, adjustments []Adjustment) bool {
 	stopped := false
 	for i := range adjustments {
 		a := &adjustments[i]
-		if a.State != Waiting || a.Kind == Freeze || a.Effective.After(day) {
+		if a.State != Waiting || a.Kind == Freeze || s.takenOn(a).After(day) {
 			continue
 		}
 		stopped = true
@@ -220,7 +246,7 @@ func (s *Subscription) passFreezes(k int, adjustments []Adjustment) bool {
 
 // frozen is the range of billing dates that a freeze skips.
 func (s *Subscription) frozen(a *Adjustment) (from, to int) {
-	from, ok := s.Cycle.Index(s.FirstDate, a.Effective)
+	from, ok := s.Index(a.Effective)
 	if !ok {
 		return 0, 0 // refused when the freeze was made
 	}

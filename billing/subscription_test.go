@@ -2,6 +2,7 @@ package billing_test
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -395,7 +396,7 @@ func TestAdvanceWithoutAnEvent(t *testing.T) {
 		if due := s.Advance(nil); due != nil {
 			t.Errorf("%s: %+v", before.Status, due)
 		}
-		if s != before {
+		if !reflect.DeepEqual(s, before) {
 			t.Errorf("%s was changed to %+v", before.Status, s)
 		}
 	}
