@@ -58,6 +58,9 @@ func (a *auditor) asked(ctx context.Context, list []*billing.Attempt) (*asked, e
 			if t.Claim {
 				claims = append(claims, t.ActivityID)
 			}
+			if t.Kind == billing.AskRefund {
+				named = append(named, t.Details.Targets...)
+			}
 		case billing.AttemptDeclined:
 		}
 	}
@@ -150,6 +153,16 @@ func becomes(t *billing.Attempt) (billing.ActivityKind, billing.ActivityState) {
 	return "", ""
 }
 
+// ofPart reports whether a refund gives back a part of a payment, which goes on
+// paying for what it paid for.
+func (p *asked) ofPart(t *billing.Attempt) bool {
+	if len(t.Details.Targets) != 1 {
+		return false
+	}
+	pay := p.activities[t.Details.Targets[0]]
+	return pay != nil && t.Amount.Minor() < pay.Amount.Minor()
+}
+
 // checkBecomes holds an attempt against the activity that it has become.
 func (a *auditor) checkBecomes(p *asked, t *billing.Attempt) {
 	kind, state := becomes(t)
@@ -170,7 +183,8 @@ func (a *auditor) checkBecomes(p *asked, t *billing.Attempt) {
 	case act.Amount.Currency() != t.Amount.Currency() || act.Amount.Minor() > t.Amount.Minor() ||
 		act.Amount != t.Amount && t.Kind != billing.AskCharge:
 		a.fault(Attempts, "%s of %s has become %s of %s", named(t), t.Amount, a.name(act), act.Amount)
-	case (kind == billing.Void || kind == billing.Refund && t.Kind == billing.AskRefund) && !slices.Equal(t.Details.Targets, []billing.ActivityID{act.Adjusts}):
+	case (kind == billing.Void || kind == billing.Refund && t.Kind == billing.AskRefund && !p.ofPart(t)) &&
+		!slices.Equal(t.Details.Targets, []billing.ActivityID{act.Adjusts}):
 		a.fault(Attempts, "%s has become %s, which takes back another than was asked", named(t), a.name(act))
 	}
 }

@@ -90,6 +90,10 @@ type Details struct {
 	Targets     []ActivityID `json:"targets,omitempty"` // the debts to be covered first, in order
 	Sale        *Sale        `json:"sale,omitempty"`    // the subscription that comes of an approval
 
+	// Ends is the subscription that ends at once when what paid for it is taken
+	// back, 0 if none does.
+	Ends SubscriptionID `json:"ends,omitempty"`
+
 	// Extra is what the request said that means nothing to the core, for
 	// whoever is told of the outcome; never a password or a number of a card.
 	Extra map[string]string `json:"extra,omitempty"`

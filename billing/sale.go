@@ -77,6 +77,59 @@ func (t Terms) Begin(s *Subscription, on Date) {
 	s.Schedule(nil)
 }
 
+// Past is what another system did of a sale that comes here.
+type Past struct {
+	SignedUp  Date
+	Rebilled  int  // rebills that were paid
+	Next      Date // of the next billing, zero if it is the one that the terms give
+	Cancelled bool // nothing is billed any more
+	Ends      Date // last day of access of a cancelled one, zero if it is the end of what is paid
+}
+
+// Resume gives a subscription these terms as another system left it on a day,
+// and returns the adjustments that tell of its end, if that is known.
+func (t Terms) Resume(s *Subscription, past Past, today Date) ([]Adjustment, error) {
+	switch {
+	case past.SignedUp.IsZero() || past.SignedUp.After(today):
+		return nil, FieldError(Invalid, "signed_up", "must be given and must not lie in the future")
+	case past.Rebilled < 0 || past.Rebilled >= MaxPeriods || t.Rebills != Endless && past.Rebilled > t.Rebills:
+		return nil, FieldError(Invalid, "rebilled", "must be from 0 to the number of rebills")
+	}
+	t.Begin(s, past.SignedUp)
+	s.Status, s.Period, s.Issued = Current, 1+past.Rebilled, 1+past.Rebilled
+	s.LastDate = s.BillingDate(past.Rebilled)
+	if !past.Next.IsZero() && past.Next != s.BillingDate(s.Period) {
+		if past.Next.Before(past.SignedUp) {
+			return nil, FieldError(Invalid, "next", "lies before the subscription")
+		}
+		s.anchor(Anchor{s.Period, past.Next})
+	}
+	if s.LastDate.After(today) {
+		s.LastDate = today // it was billed ahead of its date
+	}
+	var adjustments []Adjustment
+	if past.Cancelled {
+		last := past.Ends
+		if last.IsZero() {
+			last = s.PaidThrough()
+		}
+		adjustments = append(adjustments, Adjustment{Kind: Cancel, Effective: last, State: Waiting})
+	}
+	s.Schedule(adjustments)
+	for {
+		switch {
+		case s.Complete() && s.Access == AnyAccess:
+			s.Expire()
+			return adjustments, nil
+		case s.NextDate.IsZero() || s.NextDate.After(today):
+			return adjustments, nil
+		case !past.Cancelled && !s.Complete():
+			return adjustments, nil // a billing is due
+		}
+		s.Advance(adjustments) // the end is past
+	}
+}
+
 // Sale is a subscription that comes into being when its first charge is
 // approved. It travels with the attempt, so that a crash between the two loses
 // nothing.

@@ -30,6 +30,7 @@ type book struct {
 	counted     []store.CountedCharge // by velocity controls, of attempts
 	answered    []*billing.Attempt    // changed
 	subs        []*billing.Subscription
+	born        []*billing.Subscription         // made in this transaction
 	paid        map[billing.SubscriptionID]bool // whose invoices were covered
 	settledNow  []billing.ActivityID            // claims that were pending and are money now
 	parked      []billing.Parked                // debts that cannot be claimed
@@ -309,6 +310,7 @@ func (b *book) event(k billing.EventKind, c billing.CustomerID, object int64) {
 // flush writes everything, and ends the fixed terms whose last invoice is paid.
 func (b *book) flush(ctx context.Context) error {
 	for _, write := range []func() error{
+		func() error { return b.tx.InsertSubscriptions(ctx, b.born...) },
 		func() error { return b.tx.InsertActivities(ctx, b.inserted) },
 		func() error { return b.tx.UpdateActivities(ctx, b.changed) },
 		func() error { return b.tx.InsertAllocations(ctx, b.allocations) },
@@ -353,7 +355,7 @@ func (b *book) expire(ctx context.Context) error {
 	have := make(map[billing.SubscriptionID]bool, len(b.subs))
 	for _, s := range b.subs {
 		have[s.ID] = true
-		if b.paid[s.ID] && s.Complete() && !s.Ended() {
+		if b.paid[s.ID] && s.Complete() && s.Access == billing.AnyAccess && !s.Ended() {
 			complete = append(complete, s)
 		}
 	}

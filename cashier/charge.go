@@ -20,8 +20,9 @@ type ChargeRequest struct {
 	Credit       bool // pay to the customer instead
 	Amount       int64
 	Tax          int64
-	Method       Ref    // a vaulted payment method, or
-	Token        string // the token of one, or
+	Currency     billing.Currency // "" is the merchant's
+	Method       Ref              // a vaulted payment method, or
+	Token        string           // the token of one, or
 	Instrument   billing.Instrument
 	Number       billing.Secret // a number that came with the request
 	Expiry       string
@@ -32,6 +33,8 @@ type ChargeRequest struct {
 	Note         string
 	Invoices     []Ref
 	InvoiceRaw   string
+	Sale         *billing.Sale     // the subscription that comes of an approval
+	Extra        map[string]string // see billing.Details
 }
 
 // Receipt is what became of a charge: the attempt, with the processor's words,
@@ -50,6 +53,12 @@ const chargeScope = "charge"
 // unknown outcome is an activity in state unknown, which Rescue clears up and
 // which must not be charged again meanwhile.
 func (c *Cashier) Charge(ctx context.Context, s *Session, customer Ref, r ChargeRequest) (*Receipt, error) {
+	return c.charge(ctx, s, &r, func(tx *store.Tx) (*billing.Customer, error) { return s.Customer(ctx, &tx.View, customer) })
+}
+
+// charge charges whoever payer finds, or makes, in the transaction that writes
+// the intention down; it may complete the request.
+func (c *Cashier) charge(ctx context.Context, s *Session, r *ChargeRequest, payer func(*store.Tx) (*billing.Customer, error)) (*Receipt, error) {
 	if err := checkAmount(r.Amount, r.Tax); err != nil {
 		return nil, err
 	}
@@ -69,7 +78,7 @@ func (c *Cashier) Charge(ctx context.Context, s *Session, customer Ref, r Charge
 	var number billing.Secret
 	err = c.update(ctx, s, func(tx *store.Tx) error {
 		attempt, earlier = nil, nil
-		owner, err := s.Customer(ctx, &tx.View, customer)
+		owner, err := payer(tx)
 		if err != nil {
 			return err
 		}
@@ -78,7 +87,7 @@ func (c *Cashier) Charge(ctx context.Context, s *Session, customer Ref, r Charge
 			return err
 		}
 		mint := &minting{s: s, tx: tx, keys: keys, owner: owner, lease: c.Now().Add(c.Lease)}
-		attempt, number, err = mint.charge(ctx, account.Name(), r)
+		attempt, number, err = mint.charge(ctx, account.Name(), *r)
 		if err != nil || r.Key == "" {
 			return err
 		}
@@ -159,11 +168,16 @@ func (m *minting) charge(ctx context.Context, processor string, r ChargeRequest)
 	if err != nil {
 		return nil, billing.Secret{}, err
 	}
+	currency := r.Currency
+	if currency == "" {
+		currency = s.Merchant.Currency
+	}
 	a := &billing.Attempt{
 		MerchantID: s.Merchant.ID, ID: billing.AttemptID(tx.NewID()), AccountID: owner.AccountID, CustomerID: owner.ID,
 		ActivityID: billing.ActivityID(tx.NewID()), Kind: billing.AskCharge, Processor: processor,
-		Amount: s.Merchant.Money(r.Amount), Tax: s.Merchant.Money(r.Tax), Payer: r.Payer, State: billing.Sending,
-		Details:   billing.Details{Code: r.Code, Note: r.Note, Creator: s.Login.Name, Due: r.Due.String(), InvoiceList: r.InvoiceRaw},
+		Amount: billing.Minor(r.Amount, currency), Tax: billing.Minor(r.Tax, currency), Payer: r.Payer, State: billing.Sending,
+		Details: billing.Details{Code: r.Code, Note: r.Note, Creator: s.Login.Name, Due: r.Due.String(), InvoiceList: r.InvoiceRaw,
+			Sale: r.Sale, Extra: r.Extra},
 		CreatedAt: s.Now, LeaseUntil: m.lease,
 	}
 	a.Reference = strconv.FormatInt(int64(a.ID), 10)
@@ -194,6 +208,14 @@ func (m *minting) charge(ctx context.Context, processor string, r ChargeRequest)
 	scope := s.scope(store.ActivityNoun, owner.AccountID, owner.ID)
 	if err := reserve(ctx, tx, store.ActivityNoun, scope, r.Code, int64(a.ActivityID)); err != nil {
 		return nil, billing.Secret{}, err
+	}
+	if r.Sale != nil {
+		a.SubscriptionID = r.Sale.SubscriptionID
+	}
+	if r.Sale != nil && r.Sale.Number != "" { // which is reserved for the subscription, and means both
+		if err := tx.Reserve(ctx, store.AttemptNumber, 0, r.Sale.Number, int64(a.ID)); err != nil {
+			return nil, billing.Secret{}, err
+		}
 	}
 	b.attempts = append(b.attempts, a)
 	return a, number, b.flush(ctx)

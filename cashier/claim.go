@@ -126,8 +126,8 @@ func (b *book) advance(ctx context.Context, s *billing.Subscription, adjustments
 	if due == nil {
 		return 0, nil
 	}
-	amount, err := s.Amount.Add(s.Tax)
-	tax, note := s.Tax, ""
+	amount, err := s.Price(due.Period)
+	tax, note := s.PriceTax(due.Period), ""
 	if due.Frozen {
 		amount, tax, note = b.merchant.Money(b.merchant.Settings.Fees.FrozenBilling), b.merchant.Money(0), "fee while frozen"
 	}

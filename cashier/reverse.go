@@ -37,7 +37,7 @@ func (c *Cashier) Reverse(ctx context.Context, s *Session, customer, r Ref, note
 		if err := reversible(a); err != nil {
 			return err
 		}
-		if kind, err = s.undoing(a); err != nil {
+		if kind, err = s.undoes(a); err != nil {
 			return err
 		}
 		if a.AttemptID != 0 && (a.Kind == billing.Payment || a.Kind == billing.Claim) {
@@ -64,9 +64,9 @@ func (c *Cashier) Reverse(ctx context.Context, s *Session, customer, r Ref, note
 		return by, err
 	}
 	c.Step(ctx, "reverse: chosen")
-	by, declined, err := c.undo(ctx, s, pay, kind, note)
-	if declined && kind == billing.AskVoid {
-		by, declined, err = c.undo(ctx, s, pay, billing.AskRefund, note) // it was settled in the meantime
+	by, declined, err := c.undo(ctx, s, undoing{pay: pay, kind: kind, note: note, amount: pay.Amount})
+	if declined && kind == billing.AskVoid { // it was settled in the meantime
+		by, declined, err = c.undo(ctx, s, undoing{pay: pay, kind: billing.AskRefund, note: note, amount: pay.Amount})
 	}
 	if err == nil && declined {
 		err = billing.Errorf(billing.State, "the processor refused to take the payment back")
@@ -99,10 +99,10 @@ func reversible(a *billing.Activity) error {
 	return billing.Errorf(billing.State, "a transaction of this type cannot be reversed")
 }
 
-// undoing decides between void and refund: on the merchant's day on which a
+// undoes decides between void and refund: on the merchant's day on which a
 // payment was made its batch is still open. A claim that is in clearing can be
 // neither voided nor refunded.
-func (s *Session) undoing(a *billing.Activity) (billing.AttemptKind, error) {
+func (s *Session) undoes(a *billing.Activity) (billing.AttemptKind, error) {
 	if s.Merchant.Today(a.CreatedAt) == s.Today() {
 		return billing.AskVoid, nil
 	}
@@ -123,9 +123,19 @@ func bookReversal(a *billing.Activity, undo billing.AttemptKind) billing.Activit
 	return billing.Refund
 }
 
+// undoing is what a processor is to take back, and how.
+type undoing struct {
+	pay    *billing.Activity
+	kind   billing.AttemptKind
+	amount billing.Money          // all of it, or a part to be refunded
+	ends   billing.SubscriptionID // ends with it, 0 if none does
+	note   string
+}
+
 // undo has a processor take a payment back: intention, act, outcome. The
 // payment is claimed by the attempt, so that no second one takes it back too.
-func (c *Cashier) undo(ctx context.Context, s *Session, pay *billing.Activity, kind billing.AttemptKind, note string) (by *billing.Activity, declined bool, err error) {
+func (c *Cashier) undo(ctx context.Context, s *Session, u undoing) (by *billing.Activity, declined bool, err error) {
+	pay := u.pay
 	account, err := c.Processor(s.Merchant)
 	if err != nil {
 		return nil, false, err
@@ -149,9 +159,10 @@ func (c *Cashier) undo(ctx context.Context, s *Session, pay *billing.Activity, k
 		attempt = &billing.Attempt{
 			MerchantID: s.Merchant.ID, ID: billing.AttemptID(tx.NewID()), AccountID: parent.AccountID, CustomerID: parent.CustomerID,
 			SubscriptionID: parent.SubscriptionID, PaymentMethodID: parent.PaymentMethodID, ActivityID: billing.ActivityID(tx.NewID()),
-			Parent: parent.ID, Kind: kind, Processor: parent.Processor, Amount: a.Amount, Tax: a.Tax, Instrument: parent.Instrument,
+			Parent: parent.ID, Kind: u.kind, Processor: parent.Processor, Amount: u.amount,
+			Tax: billing.Minor(min(a.Tax.Minor(), u.amount.Minor()), u.amount.Currency()), Instrument: parent.Instrument,
 			Masked: parent.Masked, Expiry: parent.Expiry, Routing: parent.Routing, Token: parent.Token, Payer: parent.Payer,
-			Details: billing.Details{Note: note, Creator: s.Login.Name, Targets: []billing.ActivityID{a.ID}},
+			Details: billing.Details{Note: u.note, Creator: s.Login.Name, Targets: []billing.ActivityID{a.ID}, Ends: u.ends},
 			State:   billing.Sending, CreatedAt: s.Now, LeaseUntil: c.Now().Add(c.Lease),
 		}
 		attempt.Reference = strconv.FormatInt(int64(attempt.ID), 10)

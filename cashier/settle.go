@@ -285,6 +285,10 @@ func (b *book) approve(a *billing.Attempt, o billing.Outcome, state billing.Acti
 		b.entries = append(b.entries, billing.Postings(dated(pay, b.at), nil, a.Processor)...)
 		b.touch(pay)
 	}
+	if sale := a.Details.Sale; sale != nil {
+		_, invoice := b.begin(sale, b.customers[a.CustomerID], a.CreatedAt, a.Details.Note)
+		b.match(pay, invoice)
+	}
 	retried := false
 	for _, d := range b.claimed(a) {
 		d.ClaimedBy = 0
@@ -435,7 +439,7 @@ func (b *book) payOut(a *billing.Attempt, state billing.ActivityState, event bil
 }
 
 // approveReversal posts the void or refund of a payment.
-func (b *book) approveReversal(ctx context.Context, a *billing.Attempt) error {
+func (b *book) approveReversal(ctx context.Context, a *billing.Attempt) (err error) {
 	if a.Kind == billing.AskCredit {
 		b.payOut(a, billing.Posted, billing.PaymentReversed)
 		return nil
@@ -450,6 +454,17 @@ func (b *book) approveReversal(ctx context.Context, a *billing.Attempt) error {
 		kind = billing.Refund
 	}
 	by := &billing.Activity{ID: a.ActivityID, AttemptID: a.ID, State: billing.Posted, Creator: a.Details.Creator, Note: a.Details.Note}
+	if a.Details.Ends != 0 {
+		defer func() {
+			if err == nil {
+				err = b.endSale(ctx, a.Details.Ends, a.Details.Note)
+			}
+		}()
+	}
+	if a.Amount != pay.Amount {
+		b.giveBack(pay, by, a)
+		return nil
+	}
 	if _, err := b.reverse(ctx, pay, kind, by, a.Processor); err != nil {
 		return err
 	}

@@ -303,3 +303,35 @@ func (c *Cashier) Resume(ctx context.Context, s *Session, customer, r Ref) (*bil
 		return a, sub.Resume(s.Today(), a)
 	})
 }
+
+// CancelAtEnd ends a subscription with what is paid for: nothing more is billed.
+func (c *Cashier) CancelAtEnd(ctx context.Context, s *Session, customer, r Ref, note string) (*billing.Subscription, error) {
+	return c.changeSubscription(ctx, s, customer, r, func(_ *store.Tx, _ *book, sub *billing.Subscription, a []billing.Adjustment) ([]billing.Adjustment, error) {
+		return sub.CancelAtEnd(s.Today(), a, note)
+	})
+}
+
+// Extend gives a subscription days for nothing, see billing.Subscription.Extend.
+func (c *Cashier) Extend(ctx context.Context, s *Session, customer, r Ref, days int) (*billing.Subscription, error) {
+	return c.changeSubscription(ctx, s, customer, r, func(tx *store.Tx, _ *book, sub *billing.Subscription, a []billing.Adjustment) ([]billing.Adjustment, error) {
+		if err := sub.Extend(days, a); err != nil {
+			return nil, err
+		}
+		return a, tx.UpdateTerms(ctx, sub)
+	})
+}
+
+// Reprice sets what each billing costs from the next on; price gives the new
+// amount for the one that is, or says why there is none.
+func (c *Cashier) Reprice(ctx context.Context, s *Session, customer, r Ref, price func(*billing.Subscription) (billing.Money, error)) (*billing.Subscription, error) {
+	return c.changeSubscription(ctx, s, customer, r, func(tx *store.Tx, _ *book, sub *billing.Subscription, a []billing.Adjustment) ([]billing.Adjustment, error) {
+		amount, err := price(sub)
+		if err != nil {
+			return nil, err
+		}
+		if err := sub.Reprice(amount); err != nil {
+			return nil, err
+		}
+		return a, tx.UpdateTerms(ctx, sub)
+	})
+}

@@ -109,6 +109,14 @@ func (v *View) AttemptByReference(ctx context.Context, reference string) (*billi
 	return a, notFound(err, "attempt")
 }
 
+// GivenBack is how much of what a charge took was refunded, in minor units, or
+// is perhaps being refunded.
+func (v *View) GivenBack(ctx context.Context, charge billing.AttemptID) (minor int64, err error) {
+	err = v.tx.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM attempt
+		WHERE merchant_id = $1 AND parent_id = $2 AND kind = 'refund' AND state <> 'declined'`, v.merchant, charge).Scan(&minor)
+	return minor, err
+}
+
 // ClaimAbandoned takes over attempts whose worker has not come back: their lease
 // ran out by the world's clock. Each gets a new lease.
 func (t *Tx) ClaimAbandoned(ctx context.Context, wall, lease time.Time, limit int) ([]*billing.Attempt, error) {

@@ -21,6 +21,51 @@ const (
 	ActivityNoun      Noun = "activity"
 )
 
+// The nouns of numbers by which the clients of another system know an object,
+// unique for the merchant across all of them, but that a sale's number is that
+// of its subscription and of its first attempt alike.
+const (
+	SubscriptionNumber  Noun = "subscription_number"
+	PaymentMethodNumber Noun = "payment_method_number" // of a card that was kept without a sale
+	AttemptNumber       Noun = "attempt_number"
+)
+
+const numberNouns = `noun IN ('subscription_number', 'payment_method_number', 'attempt_number')`
+
+// Numbered finds the objects that a number stands for, none if it is nobody's.
+func (v *View) Numbered(ctx context.Context, number string) (map[Noun]int64, error) {
+	type object struct {
+		noun Noun
+		id   int64
+	}
+	list, err := sqldb.Query(ctx, v.tx, func(r sqldb.Row) (o object, err error) { err = r.Scan(&o.noun, &o.id); return o, err },
+		`SELECT noun, object_id FROM reference WHERE merchant_id = $1 AND `+numberNouns+` AND scope = 0 AND code = $2`, v.merchant, number)
+	found := make(map[Noun]int64, len(list))
+	for _, o := range list {
+		found[o.noun] = o.id
+	}
+	return found, err
+}
+
+// Numbers tells the numbers of objects; those that have none are left out.
+func (v *View) Numbers(ctx context.Context, n Noun, objects []int64) (map[int64]string, error) {
+	numbers := make(map[int64]string, len(objects))
+	if len(objects) == 0 {
+		return numbers, nil
+	}
+	type pair struct {
+		id   int64
+		code string
+	}
+	list, err := sqldb.Query(ctx, v.tx, func(r sqldb.Row) (p pair, err error) { err = r.Scan(&p.id, &p.code); return p, err },
+		`SELECT object_id, code FROM reference WHERE merchant_id = $1 AND noun = $2 AND object_id `+v.tx.In(3)+` AND `+numberNouns,
+		v.merchant, n, sqldb.List(objects))
+	for _, p := range list {
+		numbers[p.id] = p.code
+	}
+	return numbers, err
+}
+
 // Resolve finds the object that a code names within a scope: 0 for the
 // merchant, else the id of an account or customer.
 func (v *View) Resolve(ctx context.Context, n Noun, scope int64, code string) (int64, error) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/perennial-billing/perennial/billing"
@@ -10,16 +11,17 @@ import (
 
 const subscriptionColumns = `merchant_id, id, account_id, customer_id, code, plan_id, plan_name, payment_method_id, term, length,
 	amount, tax, currency, cycle, first_date, first_invoicing, status, period, issued, last_date, next_date, COALESCE(next_at, 0),
-	adjusted, note, created_at, updated_at`
+	adjusted, note, created_at, updated_at, COALESCE(initial_amount, -1), anchors, access, COALESCE(signed_up_at, 0)`
 
 func scanSubscription(r sqldb.Row) (*billing.Subscription, error) {
 	var s billing.Subscription
-	var length, amount, tax, period, issued, next, created, updated int64
+	var length, amount, tax, period, issued, next, created, updated, initial, signedUp int64
 	var c billing.Currency
 	var dates [4]string
+	var anchors string
 	err := r.Scan(&s.MerchantID, &s.ID, &s.AccountID, &s.CustomerID, &s.Code, &s.PlanID, &s.PlanName, &s.PaymentMethodID, &s.Term,
 		&length, &amount, &tax, &c, &s.Cycle, &dates[0], &dates[1], &s.Status, &period, &issued, &dates[2], &dates[3], &next,
-		&s.Adjusted, &s.Note, &created, &updated)
+		&s.Adjusted, &s.Note, &created, &updated, &initial, &anchors, &s.Access, &signedUp)
 	if err != nil {
 		return nil, err
 	}
@@ -28,6 +30,16 @@ func scanSubscription(r sqldb.Row) (*billing.Subscription, error) {
 			return nil, err
 		}
 	}
+	if anchors != "" {
+		if s.Anchors, err = billing.ParseAnchors(anchors); err != nil {
+			return nil, fmt.Errorf("store: dates of subscription %d: %w", s.ID, err)
+		}
+	}
+	if initial >= 0 {
+		price := billing.Minor(initial, c)
+		s.Initial = &price
+	}
+	s.SignedUpAt = instant(signedUp)
 	s.Length, s.Period, s.Issued = int(length), int(period), int(issued)
 	s.Amount, s.Tax = billing.Minor(amount, c), billing.Minor(tax, c)
 	s.NextAt, s.CreatedAt, s.UpdatedAt = instant(next), instant(created), instant(updated)
@@ -106,18 +118,32 @@ func (v *View) Subscriptions(ctx context.Context, c billing.CustomerID, f Subscr
 func (t *Tx) InsertSubscriptions(ctx context.Context, list ...*billing.Subscription) error {
 	rows := make([][]any, len(list))
 	for i, s := range list {
+		var initial any
+		if s.Initial != nil {
+			initial = s.Initial.Minor()
+		}
 		rows[i] = []any{int64(s.MerchantID), int64(s.ID), int64(s.AccountID), int64(s.CustomerID), s.Code, int64(s.PlanID),
 			s.PlanName, int64(s.PaymentMethodID), string(s.Term), int64(s.Length), s.Amount.Minor(), s.Tax.Minor(),
 			string(s.Amount.Currency()), string(s.Cycle), s.FirstDate.String(), s.FirstInvoicing.String(), string(s.Status),
 			int64(s.Period), int64(s.Issued), s.LastDate.String(), s.NextDate.String(), micros(s.NextAt), s.Adjusted, s.Note,
-			micros(s.CreatedAt), micros(s.UpdatedAt)}
+			micros(s.CreatedAt), micros(s.UpdatedAt), initial, billing.AnchorsText(s.Anchors), string(s.Access), micros(s.SignedUpAt)}
 	}
 	return t.tx.InsertMany(ctx, "subscription", []string{"merchant_id", "id", "account_id", "customer_id", "code", "plan_id",
 		"plan_name", "payment_method_id", "term", "length", "amount", "tax", "currency", "cycle", "first_date", "first_invoicing",
-		"status", "period", "issued", "last_date", "next_date", "next_at", "adjusted", "note", "created_at", "updated_at"}, rows)
+		"status", "period", "issued", "last_date", "next_date", "next_at", "adjusted", "note", "created_at", "updated_at",
+		"initial_amount", "anchors", "access", "signed_up_at"}, rows)
 }
 
-// UpdateSubscriptions writes what may change of subscriptions.
+// UpdateTerms writes the price and the dates of a subscription, which only
+// somebody's wish changes.
+func (t *Tx) UpdateTerms(ctx context.Context, s *billing.Subscription) error {
+	_, err := t.tx.Exec(ctx, `UPDATE subscription SET amount = $3, first_date = $4, first_invoicing = $5, anchors = $6
+		WHERE merchant_id = $1 AND id = $2`,
+		t.merchant, s.ID, s.Amount.Minor(), s.FirstDate.String(), s.FirstInvoicing.String(), billing.AnchorsText(s.Anchors))
+	return err
+}
+
+// UpdateSubscriptions writes what the course of time changes of subscriptions.
 func (t *Tx) UpdateSubscriptions(ctx context.Context, list []*billing.Subscription) error {
 	rows := make([][]any, len(list))
 	for i, s := range list {
@@ -174,8 +200,8 @@ func (t *Tx) SaveAdjustments(ctx context.Context, s *billing.Subscription, list 
 	for i := range list {
 		a := &list[i]
 		if a.ID != 0 {
-			_, err := t.tx.Exec(ctx, `UPDATE adjustment SET state = $3, end_date = $4 WHERE merchant_id = $1 AND id = $2`,
-				t.merchant, a.ID, a.State, a.End.String())
+			_, err := t.tx.Exec(ctx, `UPDATE adjustment SET state = $3, end_date = $4, effective_date = $5
+				WHERE merchant_id = $1 AND id = $2`, t.merchant, a.ID, a.State, a.End.String(), a.Effective.String())
 			if err != nil {
 				return err
 			}
@@ -208,12 +234,13 @@ func (v *View) MethodsOfSubscriptions(ctx context.Context, ids []billing.Subscri
 }
 
 // LockComplete locks and reads those of several subscriptions whose fixed term
-// has issued its last invoice and that have not ended.
+// has issued its last invoice, that have not ended, and that end with what they
+// owe.
 func (t *Tx) LockComplete(ctx context.Context, ids []billing.SubscriptionID) ([]*billing.Subscription, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	return sqldb.Query(ctx, t.tx, scanSubscription, `SELECT `+subscriptionColumns+` FROM subscription
-		WHERE merchant_id = $1 AND id `+t.tx.In(2)+` AND term = 'fixed' AND issued >= length AND status NOT IN ('cancelled', 'expired')
+		WHERE merchant_id = $1 AND id `+t.tx.In(2)+` AND term = 'fixed' AND access = '' AND issued >= length AND status NOT IN ('cancelled', 'expired')
 		ORDER BY id`+t.tx.ForUpdate(), t.merchant, sqldb.List(ints(ids)))
 }

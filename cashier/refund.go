@@ -1,0 +1,139 @@
+package cashier
+
+import (
+	"context"
+
+	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/store"
+)
+
+// RefundRequest asks to take back what a sale was paid with.
+type RefundRequest struct {
+	Amount int64               // minor units, 0 for all of it
+	By     billing.AttemptKind // AskVoid, AskRefund, or "" for a void where that can still be
+	Ends   bool                // the subscription that it paid for ends at once
+	Note   string
+}
+
+// Refund takes back a payment, or a part of it, and if that is asked ends the
+// subscription that it paid for, in the transaction in which the processor's
+// answer is written. A void takes back the whole and is possible on the
+// merchant's day of the payment. A part that is given back is a credit to the
+// customer, who has it already.
+func (c *Cashier) Refund(ctx context.Context, s *Session, payment billing.ActivityID, r RefundRequest) (*billing.Activity, error) {
+	var pay *billing.Activity
+	u := undoing{note: r.Note, kind: r.By}
+	err := s.Books.View(ctx, func(v *store.View) (err error) {
+		if pay, err = v.Activity(ctx, payment); err != nil {
+			return err
+		}
+		return s.refundable(ctx, v, pay, r, &u)
+	})
+	if err != nil {
+		return nil, err
+	}
+	u.pay = pay
+	by, declined, err := c.undo(ctx, s, u)
+	if declined && u.kind == billing.AskVoid && r.By == "" {
+		u.kind = billing.AskRefund // it was settled in the meantime
+		by, declined, err = c.undo(ctx, s, u)
+	}
+	if err == nil && declined {
+		err = billing.Errorf(billing.State, "the processor refused to take the payment back")
+	}
+	return by, err
+}
+
+// refundable decides how a payment is taken back, or says why it cannot be.
+func (s *Session) refundable(ctx context.Context, v *store.View, pay *billing.Activity, r RefundRequest, u *undoing) error {
+	if pay.AttemptID == 0 || pay.Kind != billing.Payment && pay.Kind != billing.Claim {
+		return billing.Errorf(billing.State, "this is no payment that a processor made")
+	}
+	if err := reversible(pay); err != nil {
+		return err
+	}
+	given, err := v.GivenBack(ctx, pay.AttemptID)
+	if err != nil {
+		return err
+	}
+	left := pay.Amount.Minor() - given
+	switch {
+	case left == 0:
+		return billing.Errorf(billing.State, "the payment was refunded already")
+	case r.Amount < 0 || r.Amount > left:
+		return billing.FieldError(billing.Invalid, "amount", "must be from 1 to what is left of the payment")
+	case r.Amount == 0:
+		u.amount = billing.Minor(left, pay.Amount.Currency())
+	default:
+		u.amount = billing.Minor(r.Amount, pay.Amount.Currency())
+	}
+	if r.Ends {
+		u.ends = pay.SubscriptionID
+	}
+	voidable := given == 0 && s.Merchant.Today(pay.CreatedAt) == s.Today()
+	switch {
+	case r.By == billing.AskVoid && !voidable:
+		return billing.FieldError(billing.State, "void", "the payment is settled and can no longer be voided")
+	case r.By == "" && voidable:
+		u.kind = billing.AskVoid
+	case r.By == "":
+		u.kind = billing.AskRefund
+	}
+	if u.kind == billing.AskVoid {
+		u.amount = pay.Amount
+	} else if pay.State == billing.Pending {
+		return billing.Errorf(billing.State, "the claim is in clearing; refund it when it is settled")
+	}
+	return nil
+}
+
+// giveBack posts a refund of a part of a payment, which goes on paying for what
+// it paid for: the customer owes the refund and is given a credit for it.
+func (b *book) giveBack(pay, by *billing.Activity, a *billing.Attempt) {
+	by.AccountID, by.CustomerID, by.Kind, by.Instrument, by.Masked = pay.AccountID, pay.CustomerID, billing.Refund, pay.Instrument, pay.Masked
+	by.Amount, by.Tax, by.SubscriptionID, by.Period = a.Amount, a.Tax, pay.SubscriptionID, -1
+	b.post(by, nil, a.Processor)
+	credit := b.post(&billing.Activity{AccountID: pay.AccountID, CustomerID: pay.CustomerID, Kind: billing.Credit, Amount: a.Amount,
+		Tax: a.Tax, SubscriptionID: pay.SubscriptionID, Period: -1, Creator: a.Details.Creator, Note: a.Details.Note}, nil, "")
+	b.match(credit, by)
+	b.touch(pay)
+	b.event(billing.PaymentReversed, a.CustomerID, int64(by.ID))
+}
+
+// endSale ends a subscription at once, because what paid for it was taken back,
+// and takes back the invoices of it that are open.
+func (b *book) endSale(ctx context.Context, id billing.SubscriptionID, note string) error {
+	list, err := b.tx.LockSubscriptions(ctx, []billing.SubscriptionID{id})
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	sub := list[0]
+	for _, d := range append([]*billing.Activity(nil), b.open[sub.CustomerID]...) {
+		if d.Kind == billing.Invoice && d.SubscriptionID == id && d.Open == d.Amount && !d.Open.IsZero() && d.AdjustedBy == 0 && d.ClaimedBy == 0 {
+			by := &billing.Activity{Creator: billing.System, Note: note}
+			if _, err := b.reverse(ctx, d, billing.InvoiceReversal, by, ""); err != nil {
+				return err
+			}
+			b.event(billing.ActivityRecorded, sub.CustomerID, int64(by.ID))
+		}
+	}
+	if sub.Ended() {
+		return nil
+	}
+	open, err := b.tx.OpenAdjustments(ctx, []billing.SubscriptionID{id})
+	if err != nil {
+		return err
+	}
+	adjustments, err := sub.EndNow(b.today(), open[id], note)
+	if err != nil {
+		return err
+	}
+	if err := b.tx.SaveAdjustments(ctx, sub, adjustments, b.at); err != nil {
+		return err
+	}
+	sub.UpdatedAt = b.at
+	b.schedule(sub)
+	b.event(billing.SubscriptionChanged, sub.CustomerID, int64(id))
+	b.event(billing.SubscriptionEnded, sub.CustomerID, int64(id))
+	return nil
+}
