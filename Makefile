@@ -8,7 +8,7 @@ PG := $(if $(PERENNIAL_TEST_POSTGRES),,scripts/with-postgres)
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help build run test check quick golden simulate bench fmt lint pg
+.PHONY: help build run test check quick golden simulate crash nodes bench fmt lint pg
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,12 @@ golden: ## Write the expected answers in testdata anew from what the code does; 
 simulate: build ## Stories of crashes and a lying bank, on SQLite and PostgreSQL, until told to stop
 	PERENNIAL_TEST_FSYNC=off $(PG) bin/perennial simulate --engine both --stories 0 || \
 		{ [ $$? -eq 69 ] && bin/perennial simulate --stories 0; }
+
+crash: ## A hundred kill -9 of servers on each database while renewals and clients' charges go on, compared with the bank
+	PERENNIAL_CRASH_KILLS=$(or $(KILLS),100) $(PG) go test ./cmd/perennial -run '^TestCrashes$$' -v -count=1 -timeout 60m
+
+nodes: ## Three servers take 100,000 due renewals on PostgreSQL while one after the other is killed
+	PERENNIAL_NODES_DUE=$(or $(DUE),100000) $(PG) go test ./cmd/perennial -run '^TestNodes$$' -v -count=1 -timeout 60m
 
 bench: ## Renewals and charges on SQLite, as a ratio to the bare database
 	go run ./cmd/perennial bench renewals

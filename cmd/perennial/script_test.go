@@ -145,8 +145,9 @@ func scriptHTTP(ts *testscript.TestScript, neg bool, args []string) {
 // server is a process of perennial that serves.
 type server struct {
 	process   *exec.Cmd
-	url       string
+	url       string        // valid when it is ready
 	announced string        // its first line
+	ready     chan struct{} // closed when it serves
 	ended     chan struct{} // closed when the process has ended
 	err       error         // how, valid then
 
@@ -157,7 +158,23 @@ type server struct {
 // startServer starts the program and waits until it tells its address: on a line
 // of JSON on standard output, or of the log.
 func startServer(dir string, env []string, args ...string) (*server, error) {
-	s := &server{process: exec.Command("perennial", args...), ended: make(chan struct{})}
+	s, err := launchServer(dir, env, args...)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-s.ready:
+		return s, nil
+	case <-s.ended:
+	case <-time.After(patience):
+		s.kill()
+	}
+	return nil, &exec.Error{Name: "perennial", Err: errNotReady(s.output())}
+}
+
+// launchServer starts the program.
+func launchServer(dir string, env []string, args ...string) (*server, error) {
+	s := &server{process: exec.Command("perennial", args...), ready: make(chan struct{}), ended: make(chan struct{})}
 	path, err := findProgram(env)
 	if err != nil {
 		return nil, err
@@ -175,16 +192,8 @@ func startServer(dir string, env []string, args ...string) (*server, error) {
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
-	ready := make(chan struct{})
-	go s.read(r, ready)
-	select {
-	case <-ready:
-		return s, nil
-	case <-s.ended:
-	case <-time.After(patience):
-		s.kill()
-	}
-	return nil, &exec.Error{Name: "perennial", Err: errNotReady(s.output())}
+	go s.read(r)
+	return s, nil
 }
 
 // errNotReady is what a server wrote that did not get ready.
@@ -215,7 +224,7 @@ func executable(path string) bool {
 var forPeople = regexp.MustCompile(`^ +UniPay API +(http://[^/]+)/`)
 
 // read takes in what the process writes until it ends.
-func (s *server) read(r io.ReadCloser, ready chan<- struct{}) {
+func (s *server) read(r io.ReadCloser) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		var told struct {
@@ -231,7 +240,7 @@ func (s *server) read(r io.ReadCloser, ready chan<- struct{}) {
 		}
 		if s.url == "" && told.URL+told.Address != "" {
 			s.url, s.announced = told.URL+told.Address, lines.Text()+"\n"
-			close(ready)
+			close(s.ready)
 		}
 	}
 	_ = r.Close()
