@@ -88,6 +88,7 @@ var arrows = map[string][]string{
 	"console":                 {"billing", "cashier", "store", "httpd"},
 	"setup":                   {"billing", "cashier", "store"},
 	"audit":                   {"billing", "store"},
+	"node":                    {"billing", "sqldb", "store"},
 	"simulate":                {"billing", "store", "vault", "processor", "processor/sandbox", "sqldb", "cashier", "billrun"},
 	"bench":                   {anything},
 	"cmd/perennial":           {anything},

@@ -36,6 +36,10 @@ type Options struct {
 	InFlight int            // charges under way at once; default 64; 1 sends them one after the other, in the order of the books
 	Poll     time.Duration  // how often the queues are looked at when nobody wakes the runner; default 1 s
 	Progress func(Progress) // told after each batch; may be nil
+
+	// Ready says by an error that nothing may be billed now; the runner then
+	// waits. Nil is always ready.
+	Ready func(context.Context) error
 }
 
 // Progress is how far a run has come.
@@ -159,8 +163,10 @@ func (r *Runner) Run(ctx context.Context) error {
 	ticker := time.NewTicker(r.Poll)
 	defer ticker.Stop()
 	for {
-		if _, err := r.Once(ctx); err != nil && ctx.Err() == nil {
-			r.Log.ErrorContext(ctx, "billing run", "error", err)
+		if r.Ready == nil || r.Ready(ctx) == nil { // else somebody has said why
+			if _, err := r.Once(ctx); err != nil && ctx.Err() == nil {
+				r.Log.ErrorContext(ctx, "billing run", "error", err)
+			}
 		}
 		select {
 		case <-ctx.Done():

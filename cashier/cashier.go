@@ -40,6 +40,11 @@ type Options struct {
 	// will not arrive any more. Default 60 seconds.
 	Lease time.Duration
 
+	// Ready says by an error of kind Unavailable that no money may be moved now:
+	// these books may not be the ones that the processors were last asked from.
+	// Nil allows everything.
+	Ready func(context.Context) error
+
 	// Answered is told of each answer of a processor, for metrics; may be nil.
 	Answered func(billing.AttemptKind, billing.Outcome)
 
@@ -61,6 +66,9 @@ type Cashier struct {
 func New(o Options) *Cashier {
 	if o.Lease == 0 {
 		o.Lease = 60 * time.Second
+	}
+	if o.Ready == nil {
+		o.Ready = func(context.Context) error { return nil }
 	}
 	if o.Answered == nil {
 		o.Answered = func(billing.AttemptKind, billing.Outcome) {}
@@ -100,6 +108,15 @@ func (c *Cashier) update(ctx context.Context, s *Session, fn func(*store.Tx) err
 		c.noteRefusal(ctx, s, err)
 	}
 	return err
+}
+
+// account is the processor of a merchant, if money may be moved now. Each verb
+// that leads to a processor begins here.
+func (c *Cashier) account(ctx context.Context, m *billing.Merchant) (*processor.Account, error) {
+	if err := c.Ready(ctx); err != nil {
+		return nil, err
+	}
+	return c.Processor(m)
 }
 
 // keys unwraps the merchant's data keys.

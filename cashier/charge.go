@@ -65,7 +65,7 @@ func (c *Cashier) charge(ctx context.Context, s *Session, r *ChargeRequest, paye
 	if r.Credit && len(r.Invoices) > 0 {
 		return nil, billing.FieldError(billing.State, "invoiceList", "money that is paid out covers no invoice")
 	}
-	account, err := c.Processor(s.Merchant)
+	account, err := c.account(ctx, s.Merchant)
 	if err != nil {
 		return nil, err
 	}
@@ -279,7 +279,7 @@ func payWith(a *billing.Attempt, m *billing.PaymentMethod) {
 func requestFor(m *billing.Merchant, a *billing.Attempt, at time.Time) processor.Request {
 	return processor.Request{
 		Merchant: m.Code, Reference: a.Reference, Amount: a.Amount, Instrument: a.Instrument, Expiry: a.Expiry, Routing: a.Routing,
-		Payer: a.Payer, Recurring: a.Claim, At: at,
+		Payer: a.Payer, Customer: strconv.FormatInt(int64(a.CustomerID), 10), Recurring: a.Claim, At: at,
 	}
 }
 
@@ -291,6 +291,9 @@ func (c *Cashier) ask(ctx context.Context, account *processor.Account, a *billin
 		// became of the attempt, and heard: nothing. Sent now, it would become a
 		// charge that nobody expects any more.
 		return billing.Outcome{State: billing.AttemptUnknown, Message: "not sent by a worker that was too late"}
+	}
+	if c.Ready(ctx) != nil { // the right to act was lost since the intention was written down
+		return billing.Outcome{State: billing.AttemptUnknown, Message: "not sent by a worker that may not act any more"}
 	}
 	outcome := account.Do(ctx, a.Kind, r)
 	if outcome.State == billing.AttemptUnknown {

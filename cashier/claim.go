@@ -42,7 +42,7 @@ func (c *Cashier) committed(ctx context.Context, step string, batch Batch, err e
 // that another worker holds are left to it. until bounds when an event is taken
 // up, latest its date.
 func (c *Cashier) Bill(ctx context.Context, m *billing.Merchant, at, until time.Time, latest billing.Date, limit int) (batch Batch, err error) {
-	account, err := c.processorName(m)
+	account, err := c.processorName(ctx, m)
 	if err != nil {
 		return Batch{}, err
 	}
@@ -154,7 +154,7 @@ func (b *book) advance(ctx context.Context, s *billing.Subscription, adjustments
 // debts that can be paid with something new, invoices made before their billing
 // date (protocols/unipay.md 6.3, 6.4).
 func (c *Cashier) Collect(ctx context.Context, m *billing.Merchant, at time.Time, limit int) (batch Batch, err error) {
-	account, err := c.processorName(m)
+	account, err := c.processorName(ctx, m)
 	if err != nil {
 		return Batch{}, err
 	}
@@ -305,7 +305,7 @@ func (b *book) claimFor(debts []*billing.Activity, m *billing.PaymentMethod, pro
 // Send asks the processor what an order says: step 3. When the number cannot be
 // opened it does not ask: nothing was charged, and Settle parks the debts.
 func (c *Cashier) Send(ctx context.Context, m *billing.Merchant, o Order, at time.Time) (Answer, error) {
-	account, err := c.Processor(m)
+	account, err := c.account(ctx, m)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -330,6 +330,9 @@ func (c *Cashier) Send(ctx context.Context, m *billing.Merchant, o Order, at tim
 
 // Grow charges late fees and writes off old debts whose day has come.
 func (c *Cashier) Grow(ctx context.Context, m *billing.Merchant, at time.Time, limit int) (batch Batch, err error) {
+	if err := c.Ready(ctx); err != nil {
+		return Batch{}, err
+	}
 	grow := func(find func(*store.Tx) ([]billing.CustomerID, error)) (batch Batch, err error) {
 		err = c.guarded(ctx, m, func(tx *store.Tx) error {
 			batch = Batch{}
@@ -393,8 +396,8 @@ func (b *book) grow(d *billing.Activity) {
 }
 
 // processorName is the name under which a merchant's money lies.
-func (c *Cashier) processorName(m *billing.Merchant) (string, error) {
-	account, err := c.Processor(m)
+func (c *Cashier) processorName(ctx context.Context, m *billing.Merchant) (string, error) {
+	account, err := c.account(ctx, m)
 	if err != nil {
 		return "", err
 	}

@@ -13,7 +13,7 @@ import (
 // finished, once a day by the merchant's clock: chargebacks, late returns,
 // changed bank accounts. It returns how many it took in.
 func (c *Cashier) Notices(ctx context.Context, m *billing.Merchant, at time.Time) (int, error) {
-	account, err := c.Processor(m)
+	account, err := c.account(ctx, m)
 	if err != nil {
 		return 0, err
 	}

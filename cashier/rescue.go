@@ -38,6 +38,9 @@ type takeover struct {
 
 // takeOver leases attempts, and parks those that cannot be read.
 func (c *Cashier) takeOver(ctx context.Context, m *billing.Merchant, t takeover) (list []*billing.Attempt, err error) {
+	if err := c.Ready(ctx); err != nil {
+		return nil, err
+	}
 	take := func(claim func(*store.Tx) ([]*billing.Attempt, error)) (taken []*billing.Attempt, err error) {
 		err = c.guarded(ctx, m, func(tx *store.Tx) error {
 			taken, err = claim(tx)
@@ -73,7 +76,7 @@ func (c *Cashier) takeOver(ctx context.Context, m *billing.Merchant, t takeover)
 // who did may have paid otherwise.
 func (c *Cashier) Rescue(ctx context.Context, m *billing.Merchant, o Order, at time.Time) (Answer, error) {
 	a := o.Attempt
-	account, err := c.Processor(m)
+	account, err := c.account(ctx, m)
 	if err != nil {
 		return Answer{}, err
 	}

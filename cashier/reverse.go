@@ -136,7 +136,7 @@ type undoing struct {
 // payment is claimed by the attempt, so that no second one takes it back too.
 func (c *Cashier) undo(ctx context.Context, s *Session, u undoing) (by *billing.Activity, declined bool, err error) {
 	pay := u.pay
-	account, err := c.Processor(s.Merchant)
+	account, err := c.account(ctx, s.Merchant)
 	if err != nil {
 		return nil, false, err
 	}

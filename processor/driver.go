@@ -11,7 +11,7 @@
 // is never treated as declined, because the customer may have been charged.
 //
 // What a processor can do beyond the Driver's four methods is an optional
-// interface (Creditor, Noticer). Package processortest holds the suite that
+// interface (Creditor, Noticer, Lister). Package processortest holds the suite that
 // every driver passes, for the methods and for the optional interfaces that it
 // has.
 package processor
@@ -38,6 +38,7 @@ type Request struct {
 	Routing      string             // bank accounts
 	SecurityCode billing.Secret     // of the card; mostly absent, because it is never kept
 	Payer        billing.Payer      // who pays, for the checks of the processor
+	Customer     string             // our name for who pays, to be kept beside the act where the processor can
 	Recurring    bool               // one of a series that the cardholder agreed to: no customer is present
 	At           time.Time          // the merchant's time; only a sandbox makes use of it
 }

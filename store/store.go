@@ -93,23 +93,49 @@ func (s *Store) Migrate(ctx context.Context) error {
 	return nil
 }
 
+// ErrTooNew says that the schema has left this binary's version behind: a later
+// one has taken away what this one needs.
+var ErrTooNew = errors.New("store: the schema is of a version that this program is too old for")
+
 // Migrated reports whether the schema is at this binary's version, or at a later
-// one, on which it runs as well.
+// one that says that this one runs on it too. One that does not is ErrTooNew.
 func (s *Store) Migrated(ctx context.Context) (bool, error) {
-	files, err := migrations.ReadDir("migration")
+	newest, err := newestMigration()
 	if err != nil {
-		return false, fmt.Errorf("store: migrations: %w", err)
-	}
-	number, _, _ := strings.Cut(files[len(files)-1].Name(), "_") // sorted by name
-	newest, err := strconv.ParseInt(number, 10, 64)
-	if err != nil {
-		return false, fmt.Errorf("store: migrations: %w", err)
+		return false, err
 	}
 	version, err := s.db.Version(ctx, versionTable)
 	if err != nil {
 		return false, fmt.Errorf("store: version: %w", err)
 	}
-	return version >= newest, nil
+	if version <= newest {
+		return version == newest, nil
+	}
+	var oldest int64
+	err = s.db.View(ctx, func(tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `SELECT oldest FROM compatible WHERE id = 1`).Scan(&oldest)
+	})
+	if err != nil {
+		return false, fmt.Errorf("store: version: %w", err)
+	}
+	if newest < oldest {
+		return false, ErrTooNew
+	}
+	return true, nil
+}
+
+// newestMigration is the number of the last migration that this binary has.
+func newestMigration() (int64, error) {
+	files, err := migrations.ReadDir("migration")
+	if err != nil {
+		return 0, fmt.Errorf("store: migrations: %w", err)
+	}
+	number, _, _ := strings.Cut(files[len(files)-1].Name(), "_") // sorted by name
+	newest, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("store: migrations: %w", err)
+	}
+	return newest, nil
 }
 
 // View reads a consistent state of one merchant's books.
@@ -181,6 +207,13 @@ func (m *idMaker) next() int64 {
 	defer m.mu.Unlock()
 	m.last = max(m.last+1, tick)
 	return m.last>>counterBits<<(nodeBits+counterBits) | m.node<<counterBits | m.last&(1<<counterBits-1)
+}
+
+// sit has the ids that follow bear a process's number.
+func (m *idMaker) sit(number int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.node = number % (1 << nodeBits)
 }
 
 // NewID makes an id for a new row.

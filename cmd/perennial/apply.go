@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/perennial-billing/perennial/setup"
 )
@@ -102,6 +103,7 @@ func (a *applyCommand) rehearsal(p *process) (place, error) {
 		where.MasterKeyFile = a.masterKeyPath()
 	}
 	where.Data, err = os.MkdirTemp("", "perennial-dry-run-")
+	where.NodeFile = filepath.Join(where.Data, nodeFile) // what is kept of the books that stay is not for these
 	return where, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/billrun"
 	"github.com/perennial-billing/perennial/cashier"
+	"github.com/perennial-billing/perennial/node"
 	"github.com/perennial-billing/perennial/processor"
 	"github.com/perennial-billing/perennial/processor/sandbox"
 	"github.com/perennial-billing/perennial/sqldb"
@@ -22,7 +23,7 @@ type coreOptions struct {
 	place
 	Create   bool          // begin and migrate the books, rather than refuse what is not there
 	MaxConns int           // connections to PostgreSQL
-	Node     int           // tells this process's ids from another's, 1 to 1023; 0 by chance
+	Node     int           // tells this process's ids from another's, 1 to 1023; 0 is any that is free
 	Timeout  time.Duration // how long a processor may take for an answer
 	InFlight int           // charges of the billing run that are under way at once
 	Poll     time.Duration // how often the runner looks for work
@@ -51,7 +52,10 @@ const defaultInFlight = 64
 // and runs nothing by itself.
 type core struct {
 	place   place
-	now     func() time.Time
+	now     func() time.Time // the database's clock
+	clock   *node.Clock
+	node    *node.Node
+	leave   func() error // as a node; nil before it has joined
 	log     *slog.Logger
 	store   *store.Store
 	vault   *vault.Vault
@@ -74,7 +78,8 @@ func (p *process) openCore(ctx context.Context, o coreOptions) (_ *core, err err
 	if o.Log == nil {
 		o.Log = p.quietLog()
 	}
-	c := &core{place: o.place, now: p.now, log: o.Log}
+	clock := node.NewClock(p.now)
+	c := &core{place: o.place, now: clock.Now, clock: clock, log: o.Log}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())
@@ -86,7 +91,7 @@ func (p *process) openCore(ctx context.Context, o coreOptions) (_ *core, err err
 	if c.vault, err = p.masterKey(o.place); err != nil {
 		return nil, err // before books are begun that nothing opens
 	}
-	if c.store, err = p.openStore(ctx, o); err != nil {
+	if c.store, err = p.openStoreBy(ctx, c.now, o); err != nil {
 		return nil, err
 	}
 	if err := c.checkMasterKey(ctx); err != nil {
@@ -98,19 +103,23 @@ func (p *process) openCore(ctx context.Context, o coreOptions) (_ *core, err err
 	}
 	c.sandbox, err = processor.New(driver, processor.Options{
 		// Twice what the run may use, so that customers who wait get their turn.
-		Timeout: o.Timeout, MaxInFlight: 2 * o.InFlight, Now: p.now, Observe: o.Observe,
+		Timeout: o.Timeout, MaxInFlight: 2 * o.InFlight, Now: c.now, Observe: o.Observe,
 	})
 	if err != nil {
 		return nil, err
 	}
 	c.cashier = cashier.New(cashier.Options{
-		Store: c.store, Vault: c.vault, Now: p.now, Log: o.Log, Processor: c.processor, Lease: leaseOf(o.Timeout), Answered: o.Answered,
+		Store: c.store, Vault: c.vault, Now: c.now, Log: o.Log, Processor: c.processor, Lease: leaseOf(o.Timeout), Answered: o.Answered,
+		Ready: c.ready,
 	})
 	c.runner = billrun.New(billrun.Options{
-		Store: c.store, Cashier: c.cashier, Now: p.now, Log: o.Log, InFlight: o.InFlight, Poll: o.Poll, Progress: o.Progress,
+		Store: c.store, Cashier: c.cashier, Now: c.now, Log: o.Log, InFlight: o.InFlight, Poll: o.Poll, Progress: o.Progress, Ready: c.ready,
 	})
-	return c, nil
+	return c, c.join(ctx, int64(o.Node))
 }
+
+// ready reports whether money may be moved.
+func (c *core) ready(ctx context.Context) error { return c.node.Ready(ctx) }
 
 // findBooks refuses books that are not there, unless they may be begun.
 func (o coreOptions) findBooks() error {
@@ -124,8 +133,13 @@ func (o coreOptions) findBooks() error {
 	return nil
 }
 
-// openStore opens the books alone.
+// openStore opens the books alone, for commands that move no money.
 func (p *process) openStore(ctx context.Context, o coreOptions) (*store.Store, error) {
+	return p.openStoreBy(ctx, p.now, o)
+}
+
+// openStoreBy opens the books, with a clock for the ids.
+func (p *process) openStoreBy(ctx context.Context, now func() time.Time, o coreOptions) (*store.Store, error) {
 	if err := o.findBooks(); err != nil {
 		return nil, err
 	}
@@ -134,7 +148,7 @@ func (p *process) openStore(ctx context.Context, o coreOptions) (*store.Store, e
 			return nil, err
 		}
 	}
-	s, err := store.Open(ctx, o.books(), store.Options{Now: p.now, Node: int64(o.Node), MaxConns: o.MaxConns})
+	s, err := store.Open(ctx, o.books(), store.Options{Now: now, MaxConns: o.MaxConns})
 	if err != nil {
 		return nil, err
 	}
@@ -142,9 +156,11 @@ func (p *process) openStore(ctx context.Context, o coreOptions) (*store.Store, e
 		if err := s.Migrate(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
-		return s, nil
 	}
 	ready, err := s.Migrated(ctx)
+	if errors.Is(err, store.ErrTooNew) {
+		err = fmt.Errorf("the books at %s have been migrated to a version on which this program cannot run any more: install the newer program", o.place)
+	}
 	if err == nil && !ready {
 		err = fmt.Errorf("the books at %s are of an earlier version: run `perennial migrate%s`, or start the server of this version", o.place, o.flags())
 	}
@@ -187,6 +203,9 @@ func openBank(ctx context.Context, l place) (*sandbox.Bank, *sqldb.DB, error) {
 // Close closes what was opened.
 func (c *core) Close() error {
 	var faults []error
+	if c.leave != nil {
+		faults = append(faults, c.leave())
+	}
 	if c.bankDB != nil {
 		faults = append(faults, c.bankDB.Close())
 	}

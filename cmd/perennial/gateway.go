@@ -67,6 +67,7 @@ func (c *core) checks() []httpd.Check {
 			return err
 		}},
 		{Name: "master key", Ask: c.checkNewest},
+		{Name: "installation", Ask: c.ready},
 		{Name: "sandbox bank", Ask: func(ctx context.Context) error {
 			if c.bankDB == nil {
 				return nil // a process of its own, which others than test merchants do not need

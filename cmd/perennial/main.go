@@ -58,6 +58,7 @@ type commandLine struct {
 	Run      runCommand      `cmd:"" help:"Bill and collect what is due, now."`
 	Clock    clockCommand    `cmd:"" help:"Look at or move the clock of a test merchant."`
 	Audit    auditCommand    `cmd:"" help:"Prove the books: exit status 1 if anything is off."`
+	Restore  restoreCommand  `cmd:"" help:"Books that were put back from a copy: compare them with the processors, and adopt them."`
 	Simulate simulateCommand `cmd:"" help:"Play seeded stories of crashes and a lying bank, and look for lost money."`
 	Parked   parkedCommand   `cmd:"" help:"Work that waits because its data are damaged: list it, and release it when it is mended."`
 	Acts     actsCommand     `cmd:"" help:"List what people did by hand, and why."`

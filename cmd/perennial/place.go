@@ -22,6 +22,7 @@ type place struct {
 	Data          string `help:"Folder of the embedded databases and of the master key." env:"PERENNIAL_DATA" default:"perennial-data" group:"place"`
 	DB            string `name:"db" help:"Books in another database, as postgres://user:password@host/database; better given by the environment, where other users do not see the password." env:"PERENNIAL_DB" placeholder:"URL" group:"place"`
 	MasterKeyFile string `help:"File of the master key, if it is not master.key in the folder. The variable PERENNIAL_MASTER_KEY may hold the key itself instead." env:"PERENNIAL_MASTER_KEY_FILE" placeholder:"FILE" type:"path" group:"place"`
+	NodeFile      string `help:"File in which this node keeps what it knows of the books, if it is not node.json beside the master key. It must outlive the node, and no two nodes need the same." env:"PERENNIAL_NODE_FILE" placeholder:"FILE" type:"path" group:"place"`
 	BankDB        string `name:"bank-db" help:"Books of the sandbox bank, if they are not bank.db in the folder or, with PostgreSQL, the schema sandbox_bank of the same database." env:"PERENNIAL_BANK_DB" placeholder:"URL" group:"place"`
 	BankURL       string `name:"bank-url" help:"Address of a sandbox bank that is a process of its own: perennial bank serve." env:"PERENNIAL_BANK_URL" placeholder:"URL" group:"place"`
 }
@@ -170,6 +171,9 @@ func (l place) flags() string {
 	}
 	if l.MasterKeyFile != "" {
 		fmt.Fprintf(&b, " --master-key-file %s", quoted(l.MasterKeyFile))
+	}
+	if l.NodeFile != "" {
+		fmt.Fprintf(&b, " --node-file %s", quoted(l.NodeFile))
 	}
 	return b.String()
 }

@@ -36,7 +36,7 @@ type serving struct {
 	ProcessorTimeout time.Duration `help:"How long a processor may take for an answer. An answer that stays out is asked for again after three times as long." env:"PERENNIAL_PROCESSOR_TIMEOUT" default:"30s" group:"billing"`
 
 	MaxConns int        `help:"Connections to PostgreSQL; 0 is four a core." env:"PERENNIAL_MAX_CONNS" default:"0" placeholder:"N"`
-	Node     int        `help:"Number of this server among those on these books, 1 to 1023; 0 is one by chance." env:"PERENNIAL_NODE" default:"0" placeholder:"N"`
+	Node     int        `help:"Number of this server among those on these books, 1 to 1023, that must be no other's; 0 is any that is free." env:"PERENNIAL_NODE" default:"0" placeholder:"N"`
 	LogLevel slog.Level `help:"Least level of what is logged: debug, info, warn or error." env:"PERENNIAL_LOG_LEVEL" default:"info"`
 }
 

@@ -119,7 +119,7 @@ func (o *order) entry() *entry {
 			At: o.at, Reference: o.reference, Original: o.original, Response: billing.Approved,
 			Amount: o.amount, Instrument: o.instrument, Masked: o.masked,
 		},
-		merchant: o.merchant, message: billing.Approved.Text(), asked: o.amount.Minor(),
+		merchant: o.merchant, message: billing.Approved.Text(), asked: o.amount.Minor(), customer: o.customer,
 	}
 }
 

@@ -23,7 +23,8 @@ const Name = "sandbox"
 // notices is the longest.
 const maxAnswer = 1 << 20
 
-// Driver speaks the bank's wire. It is a processor.Driver, Creditor and Noticer.
+// Driver speaks the bank's wire. It is a processor.Driver, Creditor, Noticer and
+// Lister.
 type Driver struct {
 	base   *url.URL
 	client *http.Client
@@ -119,7 +120,7 @@ func (d *Driver) act(ctx context.Context, what string, r processor.Request) (bil
 		Reference: r.Reference, Original: r.Original, OriginalID: r.OriginalID,
 		Amount: r.Amount.Minor(), Currency: r.Amount.Currency(), Instrument: r.Instrument,
 		Number: r.Number.Reveal(), Expiry: r.Expiry, Routing: r.Routing, SecurityCode: r.SecurityCode.Reveal(),
-		Payer: r.Payer, Recurring: r.Recurring, At: r.At.UTC(),
+		Payer: r.Payer, Customer: r.Customer, Recurring: r.Recurring, At: r.At.UTC(),
 	})
 	if err != nil {
 		return billing.Outcome{}, fmt.Errorf("sandbox: %s: encode: %w", what, processor.ErrRefused)
@@ -202,8 +203,12 @@ func outcome(text []byte, reference string) (billing.Outcome, error) {
 	if json.Unmarshal(text, &b) != nil || b.Reference != reference {
 		return billing.Outcome{}, errNotUnderstood
 	}
+	return b.outcome(), nil
+}
+
+func (b answerBody) outcome() billing.Outcome {
 	return billing.Outcome{
 		State: b.State, Response: b.Response, Message: b.Message, ApprovalCode: b.ApprovalCode,
 		ProcessorID: b.ID, Amount: billing.Minor(b.Amount, b.Currency), SettlesAt: b.SettlesAt,
-	}, nil
+	}
 }

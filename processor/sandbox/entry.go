@@ -24,10 +24,11 @@ type entry struct {
 	settlesAt time.Time
 	dueAt     time.Time // zero if due is ""
 	due       string
+	customer  string
 }
 
 const entryColumns = lineColumns + `, merchant, declined, message, asked, card, pending, returned, voided, given_back,
-	settles_at, due_at, due`
+	settles_at, due_at, due, customer`
 
 func scanEntry(r sqldb.Row) (*entry, error) {
 	var e entry
@@ -35,7 +36,7 @@ func scanEntry(r sqldb.Row) (*entry, error) {
 	var currency billing.Currency
 	err := r.Scan(&e.Seq, &at, &e.Kind, &e.Reference, &e.Original, &e.Response, &amount, &currency, &e.Instrument, &e.Masked,
 		&e.merchant, &e.declined, &e.message, &e.asked, &e.card, &e.pending, &e.returned, &e.voided, &e.givenBack,
-		sqldb.Null(&settlesAt), sqldb.Null(&dueAt), &e.due)
+		sqldb.Null(&settlesAt), sqldb.Null(&dueAt), &e.due, &e.customer)
 	e.At, e.settlesAt, e.dueAt = time.UnixMicro(at).UTC(), instant(settlesAt), instant(dueAt)
 	e.Amount = billing.Minor(amount, currency)
 	return &e, err
@@ -45,12 +46,12 @@ func scanEntry(r sqldb.Row) (*entry, error) {
 func (e *entry) insert(ctx context.Context, t *sqldb.Tx) (inserted bool, err error) {
 	n, err := t.Exec(ctx,
 		`INSERT INTO journal (step, seq, at, kind, reference, original, response, amount, currency, instrument, masked,
-			merchant, declined, message, asked, card, pending, returned, voided, given_back, settles_at, due_at, due)
-		VALUES ('', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, '', $17, 0, $18, $19, $20)
+			merchant, declined, message, asked, card, pending, returned, voided, given_back, settles_at, due_at, due, customer)
+		VALUES ('', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, '', $17, 0, $18, $19, $20, $21)
 		ON CONFLICT (merchant, reference, step) DO NOTHING`,
 		e.Seq, e.At.UnixMicro(), e.Kind, e.Reference, e.Original, e.Response, e.Amount.Minor(), e.Amount.Currency(),
 		e.Instrument, e.Masked, e.merchant, e.declined, e.message, e.asked, e.card, e.pending, e.voided,
-		micro(e.settlesAt), micro(e.dueAt), e.due)
+		micro(e.settlesAt), micro(e.dueAt), e.due, e.customer)
 	return n == 1, err
 }
 

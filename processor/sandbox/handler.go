@@ -21,6 +21,7 @@ const maxBody = 64 << 10
 //	GET  /v1/merchants/{merchant}/references/{reference}?at=
 //	GET  /v1/merchants/{merchant}/notices?after=&at=
 //	GET  /v1/merchants/{merchant}/journal?after=&limit=
+//	GET  /v1/merchants/{merchant}/deeds?after=&seq=
 //	GET, PUT /v1/merchants/{merchant}/faults, terms     ({merchant} * is every merchant)
 //	POST /v1/deliveries
 //	GET  /v1/tables
@@ -36,6 +37,7 @@ func (b *Bank) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/merchants/{merchant}/references/{reference}", b.serveLookup)
 	mux.HandleFunc("GET /v1/merchants/{merchant}/notices", b.serveNotices)
 	mux.HandleFunc("GET /v1/merchants/{merchant}/journal", b.serveJournal)
+	mux.HandleFunc("GET /v1/merchants/{merchant}/deeds", b.serveDeeds)
 	mux.HandleFunc("GET /v1/merchants/{merchant}/faults", b.serveFaults)
 	mux.HandleFunc("PUT /v1/merchants/{merchant}/faults", b.serveSetFaults)
 	mux.HandleFunc("GET /v1/merchants/{merchant}/terms", b.serveTerms)

@@ -25,6 +25,7 @@ type orderBody struct {
 	Routing      string             `json:"routing,omitempty"`
 	SecurityCode string             `json:"security_code,omitempty"`
 	Payer        billing.Payer      `json:"payer,omitzero"`
+	Customer     string             `json:"customer,omitempty"`
 	Recurring    bool               `json:"recurring,omitempty"`
 	At           time.Time          `json:"at"`
 }
@@ -86,6 +87,7 @@ type order struct {
 	bad        billing.ResponseCode // answer to what is wrong with the number, "" nothing is
 	card       *Card
 	account    *Account
+	customer   string
 	at         time.Time
 	forced     billing.ResponseCode // answer that a fault demands, "" none
 }
@@ -112,6 +114,12 @@ func (b *orderBody) order(t *Tables, merchant string, kind billing.AttemptKind) 
 		merchant: merchant, kind: kind, reference: b.Reference,
 		amount: billing.Minor(b.Amount, currency),
 		at:     b.At.UTC().Truncate(time.Microsecond), // as the books keep it
+	}
+	if b.Customer != "" {
+		if !plain(b.Customer) {
+			return nil, billing.FieldError(billing.Invalid, "customer", "must be at most %d printable characters", maxReference)
+		}
+		o.customer = b.Customer
 	}
 	if kind == billing.AskVoid || kind == billing.AskRefund {
 		o.original = b.Original
