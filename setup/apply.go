@@ -135,6 +135,9 @@ func (w *work) all(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := w.velocity(ctx); err != nil {
+		return err
+	}
 	if err := w.logins(ctx); err != nil {
 		return err
 	}

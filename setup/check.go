@@ -112,6 +112,9 @@ func (m *merchant) check(ps *Problems) {
 		}
 	}
 	m.checkClock(ps)
+	if v := m.Velocity; v != nil {
+		checkSettings(ps, v.Where, v.given.Check())
+	}
 	seen := make(map[string]place)
 	for _, a := range m.Accounts {
 		if required(ps, a.Where, "code", a.Code) {
@@ -169,10 +172,9 @@ func (c *clock) start(zone *time.Location) (time.Time, error) {
 	return time.Parse(time.RFC3339, c.Start)
 }
 
-// checkSettings holds settings against the rules of their own. The rules name a
+// checkSettings notes what the rules of settings say of them. The rules name a
 // key alone, so its line is looked for among those of the file.
-func checkSettings(ps *Problems, at place, s billing.Settings) {
-	err := s.Check()
+func checkSettings(ps *Problems, at place, err error) {
 	if err == nil {
 		return
 	}

@@ -52,6 +52,10 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	case *settings:
 		d.settings(n, p, path)
 		return
+	case *velocity:
+		d.mapping(n, reflect.ValueOf(&p.given).Elem(), path)
+		p.Where = place{path: path, line: n.Line, lines: linesBelow(n, "", map[string]int{})}
+		return
 	case *json.RawMessage:
 		*p = d.opaque(n, path, 0)
 		return
@@ -247,8 +251,15 @@ func (d *decoder) settings(n *yaml.Node, p *settings, path string) {
 }
 
 // linesBelow notes the line of each key below a node, by the key alone: the
-// rules of settings name them so.
+// rules of settings name them so. An element of a list is key[0].
 func linesBelow(n *yaml.Node, prefix string, lines map[string]int) map[string]int {
+	if n.Kind == yaml.SequenceNode {
+		for i, element := range n.Content {
+			key := strings.TrimSuffix(prefix, ".") + "[" + strconv.Itoa(i) + "]"
+			lines[key] = element.Line
+			linesBelow(element, key+".", lines)
+		}
+	}
 	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
 		key := prefix + n.Content[i].Value
 		lines[key] = n.Content[i].Line

@@ -40,6 +40,7 @@ type merchant struct {
 	Currency  billing.Currency `yaml:"currency"`
 	Clock     *clock           `yaml:"clock"`
 	Settings  settings         `yaml:"settings"`
+	Velocity  *velocity        `yaml:"velocity"`
 	Accounts  []*account       `yaml:"accounts"`
 	Logins    []*login         `yaml:"logins"`
 	Plans     []*plan          `yaml:"plans"`
@@ -57,6 +58,12 @@ type settings struct {
 	Where place
 	given billing.Settings
 	text  json.RawMessage // the keys that are given, nil if none are
+}
+
+// velocity is a merchant's controls, which the file gives all together.
+type velocity struct {
+	Where place
+	given billing.Velocity
 }
 
 type account struct {

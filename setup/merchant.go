@@ -110,16 +110,21 @@ func (w *work) newMerchant(m *merchant) error {
 // settings lays what the file gives over the settings that are, and lists the
 // names of those that change.
 func (w *work) settings(have billing.Settings) (want billing.Settings, changed fields, err error) {
-	s := &w.file.Settings
+	s, v := &w.file.Settings, w.file.Velocity
 	want, before, err := stored(have)
-	if err != nil || s.text == nil {
+	if err != nil || s.text == nil && v == nil {
 		return want, nil, err
 	}
-	if err := json.Unmarshal(s.text, &want); err != nil {
-		return want, nil, fmt.Errorf("read settings: %w", err)
+	if s.text != nil {
+		if err := json.Unmarshal(s.text, &want); err != nil {
+			return want, nil, fmt.Errorf("read settings: %w", err)
+		}
+		w.dialects()
+		checkSettings(&w.problems, s.Where, want.Check())
 	}
-	w.dialects()
-	checkSettings(&w.problems, s.Where, want)
+	if v != nil {
+		want.Velocity = v.given
+	}
 	want, after, err := stored(want)
 	if err != nil {
 		return want, nil, err
@@ -178,9 +183,13 @@ func differing(before, after []byte) (fields, error) {
 	names := make(map[string]bool)
 	for _, m := range []map[string]string{a, b} {
 		for name := range m {
-			if a[name] != b[name] {
-				names["settings."+name] = true
+			if a[name] == b[name] {
+				continue
 			}
+			if !strings.HasPrefix(name, "velocity") { // which stands beside the settings
+				name = "settings." + name
+			}
+			names[name] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(names)), nil
@@ -233,6 +242,23 @@ func (w *work) account(ctx context.Context, a *account) error {
 	w.modify(a.Where, Change{Noun: "account", Name: name, Fields: changed}, func(ctx context.Context) error {
 		return w.Cashier.Store.Update(ctx, w.want.ID, func(tx *store.Tx) error { return tx.RenameAccount(ctx, have.Account) })
 	})
+	return nil
+}
+
+// velocity refuses rules about accounts that the merchant does not have.
+func (w *work) velocity(ctx context.Context) error {
+	v := w.file.Velocity
+	if v == nil {
+		return nil
+	}
+	for i, r := range v.given.Rules {
+		if r.Account == "" || r.Account == billing.EachAccount {
+			continue
+		}
+		if _, err := w.ownerFor(ctx, v.Where, fmt.Sprintf("rules[%d].account", i), r.Account); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
