@@ -57,6 +57,7 @@ type commandLine struct {
 	Apply    applyCommand    `cmd:"" help:"Set up merchants, logins, plans and more from a file."`
 	Run      runCommand      `cmd:"" help:"Bill and collect what is due, now."`
 	Clock    clockCommand    `cmd:"" help:"Look at or move the clock of a test merchant."`
+	Velocity velocityCommand `cmd:"" help:"Limits on how often, and for how much, one consumer is charged."`
 	Audit    auditCommand    `cmd:"" help:"Prove the books: exit status 1 if anything is off."`
 	Restore  restoreCommand  `cmd:"" help:"Books that were put back from a copy: compare them with the processors, and adopt them."`
 	Simulate simulateCommand `cmd:"" help:"Play seeded stories of crashes and a lying bank, and look for lost money."`
