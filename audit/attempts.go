@@ -24,6 +24,9 @@ func (a *auditor) attempts(ctx context.Context) error {
 		}
 		for _, t := range list {
 			a.checkOutcome(t)
+			if err := a.checkContradiction(ctx, t); err != nil {
+				return err
+			}
 			a.checkBecomes(p, t)
 			a.checkHeld(p, t)
 			a.checkCharged(p, t)
@@ -100,6 +103,9 @@ func (a *auditor) checkOutcome(t *billing.Attempt) {
 			a.fault(Attempts, "%s is pending and nobody will ask whether it settled", named(t))
 		}
 	case billing.AttemptApproved, billing.AttemptDeclined:
+		if t.SettledBy != "" {
+			break // the processor is asked whether it agrees
+		}
 		if !t.CheckAt.IsZero() || !t.LeaseUntil.IsZero() {
 			a.fault(Attempts, "%s is %s and is still to be asked about", named(t), t.State)
 		}
@@ -109,6 +115,21 @@ func (a *auditor) checkOutcome(t *billing.Attempt) {
 	if t.State != billing.Sending && t.State != billing.AttemptUnknown && t.AnsweredAt.IsZero() {
 		a.fault(Attempts, "%s is %s and has no time of its answer", named(t), t.State)
 	}
+}
+
+// checkContradiction sees that what a person settled is not what the processor
+// says otherwise, unless somebody has seen to it.
+func (a *auditor) checkContradiction(ctx context.Context, t *billing.Attempt) error {
+	if t.Contradiction == "" {
+		return nil
+	}
+	acts, err := a.view.ActsOn(ctx, "attempt", int64(t.ID))
+	list := a.fault
+	if slices.ContainsFunc(acts, func(x billing.Act) bool { return x.Act == billing.Resolved }) {
+		list = a.note
+	}
+	list(Attempts, "%s of %s was settled as %s by %s, and the processor says: %s", named(t), t.Amount, t.State, t.SettledBy, t.Contradiction)
+	return err
 }
 
 // becomes is the activity that an attempt has in its state, "" if none.

@@ -13,3 +13,7 @@ type Act struct {
 	Reason     string // in the person's own words
 	At         time.Time
 }
+
+// Resolved is the act of who has seen to a contradiction between a person and a
+// processor.
+const Resolved = "contradiction resolved"

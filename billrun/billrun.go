@@ -556,7 +556,9 @@ func (w *walk) settle(ctx context.Context, at time.Time, answers []cashier.Answe
 		return err
 	}
 	for _, a := range sent {
-		w.add(counted(a.Attempt))
+		if a.Attempt.SettledBy == "" { // else a person settled it, and the processor was asked whether it agrees
+			w.add(counted(a.Attempt))
+		}
 	}
 	w.tell(at)
 	return nil

@@ -96,6 +96,11 @@ func (c *Cashier) take(ctx context.Context, b *book, a *billing.Attempt, n billi
 	if pay == nil {
 		return billing.Errorf(billing.Internal, "a notice came of an attempt that has no outcome yet")
 	}
+	if a.SettledBy != "" && a.State == billing.AttemptDeclined && n.Kind != billing.NoticeChange {
+		b.contradict(a, "a "+string(n.Kind)+" of a payment that was settled as declined")
+		b.answered = append(b.answered, a)
+		return nil
+	}
 	switch n.Kind {
 	case billing.NoticeChange:
 		return c.changeMethod(ctx, b, a, n)

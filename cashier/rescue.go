@@ -89,6 +89,8 @@ func (c *Cashier) Rescue(ctx context.Context, m *billing.Merchant, o Order, at t
 		outcome = credible(a, outcome)
 		c.Answered(a.Kind, outcome)
 		return Answer{Attempt: a, Outcome: outcome}, nil
+	case a.Final(): // a person settled it
+		return Answer{Attempt: a, Outcome: billing.Outcome{State: billing.AttemptUnknown, Unseen: true}}, nil
 	case a.State == billing.AttemptPending:
 		// It was accepted once. What a processor has forgotten it has not returned.
 		return Answer{Attempt: a, Outcome: billing.Outcome{State: billing.AttemptUnknown, Message: "the processor does not know the claim that it accepted"}}, nil
@@ -109,15 +111,15 @@ func credible(a *billing.Attempt, o billing.Outcome) billing.Outcome {
 		return o
 	}
 	if order, err := o.Amount.Cmp(a.Amount); err != nil || order > 0 {
-		return billing.Outcome{State: billing.AttemptUnknown, Message: "the processor knows another amount under this reference"}
+		return billing.Outcome{State: billing.AttemptUnknown, Incredible: true, Message: "the processor knows another amount under this reference"}
 	}
 	return o
 }
 
 // patience is how often a processor must say that it has not seen a request
-// before it counts as never sent. With the pauses between, that is minutes after
-// the last moment at which the request can have left.
-const patience = 3
+// before it counts as never sent. With the pauses between (billing.AskAgain), that
+// is minutes after the last moment at which the request can have left.
+const patience = 4
 
 // keepState is the state of an attempt about which nothing new was learnt.
 func keepState(a *billing.Attempt) billing.AttemptState {

@@ -75,7 +75,12 @@ func (c *Cashier) settle(ctx context.Context, m *billing.Merchant, at time.Time,
 		}
 		for _, answer := range answers {
 			a := attempts[answer.Attempt.ID]
-			if a == nil || a.Final() {
+			if a == nil || a.Final() && a.SettledBy == "" {
+				continue
+			}
+			if a.Final() {
+				b.hear(a, answer.Outcome, c.Now())
+				b.answered = append(b.answered, a)
 				continue
 			}
 			outcome := answer.Outcome
@@ -99,11 +104,13 @@ func (c *Cashier) settle(ctx context.Context, m *billing.Merchant, at time.Time,
 	if err == nil {
 		for _, answer := range answers {
 			if a := attempts[answer.Attempt.ID]; a != nil {
+				if a.Contradiction != answer.Attempt.Contradiction {
+					c.Log.ErrorContext(ctx, "the processor contradicts the person who settled an attempt: see perennial audit",
+						"merchant", m.Code, "attempt", int64(a.ID), "settled", string(a.State), "processor", a.Contradiction)
+				}
 				*answer.Attempt = *a
 			}
 		}
-	}
-	if err == nil {
 		c.Step(ctx, "settle: committed")
 	}
 	for _, answer := range answers {
@@ -135,6 +142,9 @@ func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome,
 		// Nothing was learnt of a claim that is in clearing, or its void is under
 		// way, whose outcome decides: the claim stays in clearing until then.
 		a.CheckAt, a.LeaseUntil = b.tomorrow(), time.Time{}
+		if b.today().DaysSince(b.merchant.Today(a.CreatedAt)) > billing.LongestClearing {
+			b.unsettled(a)
+		}
 		return nil
 	}
 	a.Response, a.Message, a.ApprovalCode = o.Response, o.Message, o.ApprovalCode
@@ -143,7 +153,7 @@ func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome,
 	}
 	a.State, a.CheckAt, a.LeaseUntil = o.State, time.Time{}, time.Time{}
 	if o.State != billing.AttemptUnknown {
-		a.AnsweredAt = b.at
+		a.AnsweredAt, a.UnsettledAt = b.at, time.Time{}
 	}
 	switch o.State {
 	case billing.AttemptUnknown:
@@ -151,7 +161,10 @@ func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome,
 		if o.Unseen {
 			a.Unseen++
 		}
-		a.LeaseUntil = wall.Add(pause(a.Checks))
+		a.LeaseUntil = wall.Add(billing.AskAgain(a.Checks))
+		if o.Incredible || a.Checks >= billing.AsksBeforePerson {
+			b.unsettled(a)
+		}
 		b.unknown(a)
 		return nil
 	case billing.AttemptPending:
@@ -216,12 +229,6 @@ func (b *book) postpone(a *billing.Attempt, o billing.Outcome) {
 
 // postponement is how long a claim waits for a processor that is out of reach.
 const postponement = time.Hour
-
-// pause is how long to wait before the processor is asked again about an
-// outcome that it did not tell: a minute, doubling up to six hours.
-func pause(checks int) time.Duration {
-	return min(time.Minute<<min(checks-1, 10), 6*time.Hour)
-}
 
 // activityOf is the activity that an attempt becomes, before its state is known.
 func activityOf(a *billing.Attempt, kind billing.ActivityKind, state billing.ActivityState) *billing.Activity {

@@ -102,6 +102,17 @@ func (t *Tx) LockCurrent(ctx context.Context, list []*billing.Attempt) (map[bill
 	return current, err
 }
 
+// UnknownAttempts lists the attempts whose outcome is not known, by when they are
+// asked about; unsettled narrows them to those of which a person must say it.
+func (v *View) UnknownAttempts(ctx context.Context, unsettled bool, limit int) ([]*billing.Attempt, error) {
+	which := `lease_until IS NOT NULL AND state IN ('sending', 'unknown') ORDER BY lease_until, id`
+	if unsettled {
+		which = `unsettled_at IS NOT NULL ORDER BY unsettled_at, id`
+	}
+	return sqldb.Query(ctx, v.tx, scanAttempt, `SELECT `+attemptColumns+` FROM attempt
+		WHERE merchant_id = $1 AND `+which+` LIMIT $2`, v.merchant, int64(limit))
+}
+
 // AttemptByReference finds an attempt by the reference that its processor knows.
 func (v *View) AttemptByReference(ctx context.Context, reference string) (*billing.Attempt, error) {
 	a, err := sqldb.One(ctx, v.tx, scanAttempt,

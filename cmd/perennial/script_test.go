@@ -39,6 +39,7 @@ const patience = 3 * time.Minute
 //	stop NAME                ends it in order, and shows what it wrote as stderr
 //	kill NAME                ends it without warning
 //	http STATUS METHOD URL [BODY]   asks, and shows the answer as stdout
+//	keep NAME PATTERN        sets NAME to what the first group of a pattern matches in stdout
 //	sql FILE STATEMENT       damages books behind the back of the program
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -52,7 +53,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": scriptStart, "stop": scriptStop, "kill": scriptKill, "http": scriptHTTP,
-			"sql": scriptSQL,
+			"sql": scriptSQL, "keep": scriptKeep,
 		},
 	})
 }
@@ -97,6 +98,17 @@ func scriptKill(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("kill: nothing of that name was started")
 	}
 	s.kill()
+}
+
+func scriptKeep(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: keep NAME PATTERN")
+	}
+	found := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) < 2 {
+		ts.Fatalf("keep: no match in stdout")
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 // scriptSQL damages books behind the program's back.
