@@ -138,6 +138,7 @@ func Run(t *testing.T, open func(*testing.T) Harness) {
 		{"Refund", (*suite).testRefund},
 		{"RefundsAtOnce", (*suite).testRefundsAtOnce},
 		{"Void", (*suite).testVoid},
+		{"Deeds", (*suite).testDeeds},
 		{"Claim", (*suite).testClaim},
 		{"Credit", (*suite).testCredit},
 		{"Notices", (*suite).testNotices},
