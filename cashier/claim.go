@@ -299,6 +299,9 @@ func (b *book) claimFor(debts []*billing.Activity, m *billing.PaymentMethod, pro
 	}
 	a.Details.Creator = billing.System
 	b.attempts = append(b.attempts, a)
+	if b.merchant.Settings.Velocity.CountsRenewals() {
+		b.counted = append(b.counted, store.CountedCharge{Fingerprint: m.Fingerprint, AttemptID: a.ID, At: b.at, Renewal: true})
+	}
 	return a, nil
 }
 

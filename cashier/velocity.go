@@ -83,7 +83,7 @@ func (p past) read(ctx context.Context, c *billing.Case) (err error) {
 		return err
 	}
 	c.Consumer.MethodSince = m.CreatedAt
-	c.Consumer.LastPaid, c.Consumer.TakenBack, err = p.PastOf(ctx, p.customer, p.method)
+	c.Consumer.LastPaid, c.Consumer.TakenBack, err = p.PastOf(ctx, p.customer, p.method, p.fingerprint)
 	return err
 }
 

@@ -139,6 +139,41 @@ func TestFiftyAtOnce(t *testing.T) {
 	}
 }
 
+// TestFiftySalesAtOnce is TestFiftyAtOnce with sales: each enrols its buyer anew,
+// in one of two accounts, and a refused one leaves nobody behind.
+func TestFiftySalesAtOnce(t *testing.T) {
+	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
+		s.Configure(threeADay())
+		_, cards := shoppers(t, s)
+		session := s.Session()
+		var wait sync.WaitGroup
+		outcomes := make([]string, 50)
+		for i := range outcomes {
+			wait.Go(func() {
+				_, err := s.Cashier.Sell(context.Background(), session, cashier.SaleRequest{Account: []string{"2001", "0001"}[i%2],
+					Method: billing.PaymentMethodID(cards[i%3].ID), Terms: billing.Terms{Currency: "USD", Initial: 500, InitialDays: 30}})
+				outcomes[i] = refusedBy(t, err)
+			})
+		}
+		wait.Wait()
+		through := 0
+		for _, o := range outcomes {
+			if o == "" {
+				through++
+			}
+		}
+		var customers []*billing.Customer
+		err := session.Books.View(context.Background(), func(v *store.View) (err error) {
+			customers, err = v.Customers(context.Background(), store.CustomerFilter{Page: store.Page{Limit: 100}})
+			return err
+		})
+		if err != nil || through != 3 || len(customers) != 3+3 || len(refusals(t, s)) != 47 {
+			t.Errorf("%d sales, %d customers, %d refusals: %v", through, len(customers), len(refusals(t, s)), err)
+		}
+		s.Balanced()
+	})
+}
+
 // TestOthersAreFree charges two cards at once: neither waits for, nor counts
 // against, the other.
 func TestOthersAreFree(t *testing.T) {
@@ -359,6 +394,55 @@ func TestGuardsSeeThePast(t *testing.T) {
 		}
 		if got := tryCharge(t, s, customer, stored(100, card)); got != "guards.taken_back" {
 			t.Errorf("after a refund: %q", got)
+		}
+	})
+}
+
+// TestRenewalsAreNeverRefused bills a subscription on a card that is at its
+// limit. A rule that counts renewals leaves less room for purchases.
+func TestRenewalsAreNeverRefused(t *testing.T) {
+	for counts, want := range map[bool]string{false: "", true: "three-a-day"} {
+		t.Run(fmt.Sprint(counts), func(t *testing.T) {
+			cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
+				s.Configure(threeADay(func(v *billing.Velocity) { v.Rules[0].Renewals = counts }))
+				customer := s.Customer("customer1")
+				card := s.Card(customer, "card1", visa)
+				s.Subscribe(customer, s.Plan("gym", billing.Monthly, 1999), card, "2020-01-01")
+				s.MoveTo("2020-01-01")
+				charge(t, s, customer, stored(100, card))
+				charge(t, s, customer, stored(100, card))
+				if got := tryCharge(t, s, customer, stored(100, card)); got != want {
+					t.Errorf("refused by %q, want %q", got, want)
+				}
+				if want == "" {
+					if got := tryCharge(t, s, customer, stored(100, card)); got != "three-a-day" {
+						t.Errorf("the fourth: refused by %q", got)
+					}
+				}
+				s.MoveTo("2020-02-01")
+				charge(t, s, customer, stored(100, card))
+				if n := s.Journal()[sandbox.LineCapture]; n < 5 {
+					t.Errorf("%d captures: a renewal was refused", n)
+				}
+				s.Balanced()
+			})
+		})
+	}
+}
+
+// TestTakenBackElsewhere refunds a charge of one customer: the same card under
+// another customer is held back too.
+func TestTakenBackElsewhere(t *testing.T) {
+	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
+		s.Configure(func(set *billing.Settings) { set.Velocity.Guards = billing.Guards{TakenBack: true} })
+		customers, cards := shoppers(t, s)
+		r := charge(t, s, customers[0], stored(100, cards[0]))
+		charge(t, s, customers[2], stored(100, cards[2]))
+		if _, err := s.Cashier.Reverse(context.Background(), s.Session(), customers[0], cashier.Ref{ID: int64(r.Activity.ID)}, ""); err != nil {
+			t.Fatal(err)
+		}
+		if got := tryCharge(t, s, customers[2], stored(100, cards[2])); got != "guards.taken_back" {
+			t.Errorf("refused by %q", got)
 		}
 	})
 }

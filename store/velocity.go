@@ -90,19 +90,29 @@ func (t *Tx) InsertCounted(ctx context.Context, list []CountedCharge) error {
 
 // PastOf tells when a customer last paid anything, and whether a payment that
 // was made with the given payment method was taken back: charged back, voided,
-// refunded or returned.
-func (v *View) PastOf(ctx context.Context, c billing.CustomerID, m billing.PaymentMethodID) (lastPaid time.Time, takenBack bool, err error) {
-	var us int64
+// refunded or returned. Charges that were counted for the consumer, under
+// whatever customers, are looked at as well.
+func (v *View) PastOf(ctx context.Context, c billing.CustomerID, m billing.PaymentMethodID, fingerprint []byte) (lastPaid time.Time, takenBack bool, err error) {
+	var own, counted int64
+	var ownBack, countedBack bool
 	err = v.tx.QueryRow(ctx, `SELECT
 			COALESCE((SELECT MAX(created_at) FROM activity WHERE merchant_id = $1 AND customer_id = $2
 				AND kind IN ('payment', 'claim') AND state = 'posted'), 0),
+			COALESCE((SELECT MAX(c.at) FROM velocity_charge c JOIN attempt a ON a.merchant_id = c.merchant_id AND a.id = c.attempt_id
+				WHERE c.merchant_id = $1 AND c.fingerprint = $4 AND a.state = 'approved'), 0),
 			EXISTS (SELECT 1 FROM activity r
 				JOIN activity p ON p.merchant_id = r.merchant_id AND p.id = r.adjusts
 				JOIN attempt a ON a.merchant_id = p.merchant_id AND a.id = p.attempt_id
 				WHERE r.merchant_id = $1 AND r.customer_id = $2 AND r.state = 'posted'
-					AND r.kind IN ('chargeback', 'void', 'refund', 'decline') AND a.payment_method_id = $3)`,
-		v.merchant, c, m).Scan(&us, &takenBack)
-	return instant(us), takenBack, err
+					AND r.kind IN ('chargeback', 'void', 'refund', 'decline') AND a.payment_method_id = $3),
+			EXISTS (SELECT 1 FROM velocity_charge c
+				JOIN attempt a ON a.merchant_id = c.merchant_id AND a.id = c.attempt_id
+				JOIN activity p ON p.merchant_id = a.merchant_id AND p.id = a.activity_id
+				JOIN activity r ON r.merchant_id = p.merchant_id AND r.id = p.adjusted_by
+				WHERE c.merchant_id = $1 AND c.fingerprint = $4 AND r.state = 'posted'
+					AND r.kind IN ('chargeback', 'void', 'refund', 'decline'))`,
+		v.merchant, c, m, fingerprint).Scan(&own, &counted, &ownBack, &countedBack)
+	return instant(max(own, counted)), ownBack || countedBack, err
 }
 
 // TrustedConsumer is a consumer with trust, for people.
