@@ -35,7 +35,7 @@ type Options struct {
 	Batch    int            // rows claimed in one transaction; default 50 on SQLite, 500 on PostgreSQL
 	InFlight int            // charges under way at once; default 64; 1 sends them one after the other, in the order of the books
 	Poll     time.Duration  // how often the queues are looked at when nobody wakes the runner; default 1 s
-	Progress func(Progress) // told after each batch; may be nil
+	Progress func(Progress) // told after each batch, one at a time; may be nil
 
 	// Ready says by an error that nothing may be billed now; the runner then
 	// waits. Nil is always ready.
@@ -117,7 +117,10 @@ func counted(a *billing.Attempt) Summary {
 // Runner does the work that time brings.
 type Runner struct {
 	Options
-	wake chan struct{}
+	wake    chan struct{}
+	places  *places       // InFlight of them
+	desks   chan struct{} // the run's transactions at once
+	telling sync.Mutex    // Progress
 
 	mu      sync.Mutex
 	resting map[billing.MerchantID]rest // whose last run failed
@@ -146,7 +149,8 @@ func New(o Options) *Runner {
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
 	}
-	return &Runner{Options: o, wake: make(chan struct{}, 1), resting: make(map[billing.MerchantID]rest)}
+	return &Runner{Options: o, wake: make(chan struct{}, 1), places: newPlaces(o.InFlight),
+		desks: make(chan struct{}, o.Store.Desks()), resting: make(map[billing.MerchantID]rest)}
 }
 
 // Wake has a waiting Run look at the queues now.
@@ -157,74 +161,9 @@ func (r *Runner) Wake() {
 	}
 }
 
-// Run works until ctx is done, and then stops at a safe point: nothing new is
-// claimed, and what was sent is waited for and written down.
-func (r *Runner) Run(ctx context.Context) error {
-	ticker := time.NewTicker(r.Poll)
-	defer ticker.Stop()
-	for {
-		if r.Ready == nil || r.Ready(ctx) == nil { // else somebody has said why
-			if _, err := r.Once(ctx); err != nil && ctx.Err() == nil {
-				r.Log.ErrorContext(ctx, "billing run", "error", err)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		case <-r.wake:
-		}
-	}
-}
-
-// Once does all that is due now, for all merchants. A merchant whose work fails
-// does not keep the others from theirs, and is left alone for a while; the
-// errors are joined.
-func (r *Runner) Once(ctx context.Context) (Summary, error) {
-	ids, err := r.Store.MerchantIDs(ctx)
-	if err != nil {
-		return Summary{}, err
-	}
-	var total Summary
-	var faults []error
-	for _, id := range ids {
-		if ctx.Err() != nil {
-			break
-		}
-		if r.rests(id) {
-			continue
-		}
-		s, err := r.Merchant(ctx, id)
-		total.Add(s)
-		r.note(id, err)
-		if err != nil {
-			faults = append(faults, err)
-		}
-	}
-	return total, errors.Join(faults...)
-}
-
-func (r *Runner) rests(id billing.MerchantID) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.Now().Before(r.resting[id].until)
-}
-
-func (r *Runner) note(id billing.MerchantID, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err == nil {
-		delete(r.resting, id)
-		return
-	}
-	failures := r.resting[id].failures + 1
-	pause := min(time.Second<<min(failures-1, 10), longestRest)
-	r.resting[id] = rest{failures: failures, until: r.Now().Add(pause)}
-}
-
 // Merchant does all that is due now for one merchant, moment by moment.
 func (r *Runner) Merchant(ctx context.Context, id billing.MerchantID) (Summary, error) {
-	w := &walk{r: r}
+	w := &walk{r: r, party: r.places.party()}
 	for ctx.Err() == nil {
 		work, err := w.look(ctx, id)
 		if err != nil {
@@ -271,7 +210,7 @@ func (r *Runner) AsOf(ctx context.Context, id billing.MerchantID, day billing.Da
 	if err != nil {
 		return sum, err
 	}
-	w := &walk{r: r, sum: sum.clone()}
+	w := &walk{r: r, party: r.places.party(), sum: sum.clone()}
 	if _, err := w.look(ctx, id); err != nil {
 		return sum, err
 	}
@@ -289,6 +228,7 @@ func (r *Runner) AsOf(ctx context.Context, id billing.MerchantID, day billing.Da
 type walk struct {
 	r        *Runner
 	m        *billing.Merchant
+	party    *party
 	from, to time.Time
 
 	mu    sync.Mutex // of what is counted while batches are claimed and answers written
@@ -316,6 +256,8 @@ func (w *walk) move(n int) {
 func (w *walk) tell(at time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.r.telling.Lock()
+	defer w.r.telling.Unlock()
 	w.r.Progress(Progress{Merchant: w.m, From: w.from, At: at, To: w.to, Summary: w.sum.clone(), Step: w.step})
 	w.step = Summary{}
 }
@@ -394,8 +336,8 @@ func (w *walk) grow(ctx context.Context, at time.Time) error {
 }
 
 func (w *walk) bill(ctx context.Context, at, until time.Time, latest billing.Date) error {
-	return w.drain(ctx, at, func() (cashier.Batch, error) {
-		batch, err := w.r.Cashier.Bill(ctx, w.m, at, until, latest, w.r.Batch)
+	return w.drain(ctx, at, func(limit int) (cashier.Batch, error) {
+		batch, err := w.r.Cashier.Bill(ctx, w.m, at, until, latest, limit)
 		w.add(Summary{Events: batch.Events, Invoices: batch.Invoices})
 		w.tell(at)
 		return batch, err
@@ -403,16 +345,16 @@ func (w *walk) bill(ctx context.Context, at, until time.Time, latest billing.Dat
 }
 
 func (w *walk) collect(ctx context.Context, at time.Time) error {
-	return w.drain(ctx, at, func() (cashier.Batch, error) {
-		batch, err := w.r.Cashier.Collect(ctx, w.m, at, w.r.Batch)
+	return w.drain(ctx, at, func(limit int) (cashier.Batch, error) {
+		batch, err := w.r.Cashier.Collect(ctx, w.m, at, limit)
 		w.move(batch.Events)
 		return batch, err
 	})
 }
 
 func (w *walk) pending(ctx context.Context, at time.Time) error {
-	return w.drain(ctx, at, func() (cashier.Batch, error) {
-		list, err := w.r.Cashier.Pending(ctx, w.m, at, w.r.Batch)
+	return w.drain(ctx, at, func(limit int) (cashier.Batch, error) {
+		list, err := w.r.Cashier.Pending(ctx, w.m, at, limit)
 		return w.asked(list), err
 	})
 }
@@ -420,8 +362,8 @@ func (w *walk) pending(ctx context.Context, at time.Time) error {
 // rescue asks after attempts whose lease has run out.
 func (w *walk) rescue(ctx context.Context) error {
 	now := w.m.Now(w.r.Now())
-	return w.drain(ctx, now, func() (cashier.Batch, error) {
-		list, err := w.r.Cashier.Abandoned(ctx, w.m, w.r.Batch)
+	return w.drain(ctx, now, func(limit int) (cashier.Batch, error) {
+		list, err := w.r.Cashier.Abandoned(ctx, w.m, limit)
 		return w.asked(list), err
 	})
 }
@@ -436,26 +378,29 @@ func (w *walk) asked(list []*billing.Attempt) cashier.Batch {
 	return batch
 }
 
+// claim takes up at most so many rows of a queue, in one transaction.
+type claim func(limit int) (cashier.Batch, error)
+
 // drain claims batch after batch until there is none, has the processor asked
 // for each order of them, many at once, and writes down the answers in batches
 // as they come. The next batch is claimed while the answers to the last are
 // written, so that the database is not waited for twice. It returns when every
 // answer is written, also when ctx ends.
-func (w *walk) drain(ctx context.Context, at time.Time, next func() (cashier.Batch, error)) error {
+func (w *walk) drain(ctx context.Context, at time.Time, next claim) error {
 	acting := context.WithoutCancel(ctx) // what is claimed is seen through
 	if w.r.InFlight == 1 {
 		return w.drainInTurn(acting, ctx, at, next)
 	}
 	claiming, stop := context.WithCancel(ctx)
 	defer stop()
-	answers := make(chan cashier.Answer, w.r.Batch)
+	answers := newAnswers(w.r.Batch)
 	claimed := make(chan error, 1)
 	go func() {
-		defer close(answers)
-		claimed <- w.claim(claiming, next, func(o cashier.Order) { answers <- w.send(acting, o, at) })
+		defer answers.close()
+		claimed <- w.claim(claiming, next, answers, func(o cashier.Order) cashier.Answer { return w.send(acting, o, at) })
 	}()
 	var failure error
-	for list := gather(answers, w.r.Batch); list != nil; list = gather(answers, w.r.Batch) {
+	for list := answers.gather(w.r.Batch); list != nil; list = answers.gather(w.r.Batch) {
 		if err := w.settle(acting, at, list); err != nil {
 			failure = errors.Join(failure, err)
 			stop()
@@ -464,33 +409,64 @@ func (w *walk) drain(ctx context.Context, at time.Time, next func() (cashier.Bat
 	return errors.Join(<-claimed, failure)
 }
 
-// claim claims batch after batch, and sends the orders of each, InFlight at a
-// time. It returns when all are answered.
-func (w *walk) claim(ctx context.Context, next func() (cashier.Batch, error), send func(cashier.Order)) error {
+// claim claims batch after batch, and sends the orders of each, as many at a
+// time as the walk has places. It returns when all are answered.
+func (w *walk) claim(ctx context.Context, next claim, answers *answers, send func(cashier.Order) cashier.Answer) error {
 	var senders sync.WaitGroup
 	defer senders.Wait()
-	places := make(chan struct{}, w.r.InFlight)
+	limit := min(max(w.party.room(), fewest), w.r.Batch)
 	for ctx.Err() == nil {
-		batch, err := next()
+		var batch cashier.Batch
+		err := w.r.atDesk(func() (err error) {
+			batch, err = next(limit)
+			return err
+		})
 		if err != nil || batch.Events == 0 {
 			return err // nothing of this batch is written down, so nothing is sent
 		}
+		begun := w.r.Now()
+		answers.expect(len(batch.Orders))
 		for _, o := range batch.Orders {
-			places <- struct{}{}
+			w.party.take()
 			senders.Go(func() {
-				defer func() { <-places }()
-				send(o)
+				answer := send(o)
+				w.party.leave()
+				answers.put(answer)
 			})
 		}
+		if batch.Events < limit {
+			return nil // what is left is in another worker's hands, or has come since and is found at the next look
+		}
+		limit = w.r.paced(limit, w.r.Now().Sub(begun))
 	}
 	return nil
 }
 
+// fewest is how many rows a walk claims at first, however few places are free.
+const fewest = 16
+
+// paced is how many rows are claimed next when those of the last batch took so
+// long to be sent. Each must be on its way well before its lease runs out,
+// however slow the bank is.
+func (r *Runner) paced(limit int, took time.Duration) int {
+	if took > r.Cashier.Lease/4 {
+		return max(limit/2, 1)
+	}
+	return min(2*limit, r.Batch)
+}
+
+// atDesk runs one of the run's transactions when there is a desk for it.
+func (r *Runner) atDesk(work func() error) error {
+	r.desks <- struct{}{}
+	defer func() { <-r.desks }()
+	return work()
+}
+
 // drainInTurn is drain without anything at once: a batch is claimed, sent order
 // by order, and written down. acting is ctx without its end.
-func (w *walk) drainInTurn(acting, ctx context.Context, at time.Time, next func() (cashier.Batch, error)) error {
+func (w *walk) drainInTurn(acting, ctx context.Context, at time.Time, next claim) error {
 	for ctx.Err() == nil {
-		batch, err := next()
+		batch, err := next(w.r.Batch)
 		var answers []cashier.Answer
 		for _, o := range batch.Orders {
 			answers = append(answers, w.send(acting, o, at))
@@ -503,28 +479,6 @@ func (w *walk) drainInTurn(acting, ctx context.Context, at time.Time, next func(
 		}
 	}
 	return nil
-}
-
-// gather waits for one answer and takes along what else is there. It returns
-// nil when no more will come.
-func gather(answers <-chan cashier.Answer, most int) []cashier.Answer {
-	first, ok := <-answers
-	if !ok {
-		return nil
-	}
-	list := []cashier.Answer{first}
-	for len(list) < most {
-		select {
-		case a, ok := <-answers:
-			if !ok {
-				return list
-			}
-			list = append(list, a)
-		default:
-			return list
-		}
-	}
-	return list
 }
 
 // send asks the processor for one order. An order that cannot be sent keeps its
@@ -552,7 +506,11 @@ func (w *walk) settle(ctx context.Context, at time.Time, answers []cashier.Answe
 	if len(sent) == 0 {
 		return nil
 	}
-	if _, err := w.r.Cashier.Settle(ctx, w.m, at, sent); err != nil {
+	err := w.r.atDesk(func() error {
+		_, err := w.r.Cashier.Settle(ctx, w.m, at, sent)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	for _, a := range sent {

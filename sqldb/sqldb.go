@@ -131,6 +131,14 @@ func (d *DB) Close() error {
 // Engine says which database this is. Code that asks is code that has a second meaning: prefer the pairs of [Tx].
 func (d *DB) Engine() Engine { return d.engine }
 
+// MaxConns is how many connections to PostgreSQL there may be, 0 on SQLite.
+func (d *DB) MaxConns() int {
+	if d.engine == SQLite {
+		return 0
+	}
+	return int(d.pg.pool.Config().MaxConns)
+}
+
 // Ping asks the database for a sign of life.
 func (d *DB) Ping(ctx context.Context) error {
 	return d.View(ctx, func(t *Tx) error {

@@ -75,6 +75,32 @@ func (v *View) Backlog(ctx context.Context, at time.Time) (b Backlog, err error)
 	return b, err
 }
 
+// MerchantsDue finds the merchants that may have work at an instant of the
+// world's clock: something of theirs is due by their own clock, or a lease has
+// run out. It looks at the head of each queue and holds no lock. Whether there
+// is work is decided by Work and by the merchant's clock; this must not miss it.
+func (s *Store) MerchantsDue(ctx context.Context, wall time.Time) (ids []billing.MerchantID, err error) {
+	err = s.db.View(ctx, func(tx *sqldb.Tx) error {
+		ids, err = sqldb.Query(ctx, tx, sqldb.Scalar[billing.MerchantID], merchantsDue, wall.UnixMicro())
+		return err
+	})
+	return ids, err
+}
+
+// merchantsDue takes the world's time. Each subquery is one step down an index
+// of one merchant's, so that the statement can be split by merchant; the second
+// line is billing.Clock.
+const merchantsDue = `SELECT id FROM (SELECT id, notices_at, CAST($1 AS BIGINT) AS wall,
+		CASE clock_mode WHEN 'frozen' THEN clock_at WHEN 'running' THEN clock_at + (CAST($1 AS BIGINT) - clock_set) ELSE CAST($1 AS BIGINT) END AS now
+		FROM merchant) AS m
+	WHERE notices_at <= now
+	OR (SELECT MIN(next_at) FROM subscription WHERE merchant_id = m.id AND next_at IS NOT NULL) <= now
+	OR (SELECT MIN(lease_until) FROM attempt WHERE merchant_id = m.id AND lease_until IS NOT NULL) <= wall
+	OR (SELECT MIN(check_at) FROM attempt WHERE merchant_id = m.id AND check_at IS NOT NULL AND lease_until IS NULL) <= now
+	OR (SELECT MIN(collect_at) FROM activity WHERE merchant_id = m.id AND collect_at IS NOT NULL AND claimed_by IS NULL) <= now
+	OR (SELECT MIN(age_at) FROM activity WHERE merchant_id = m.id AND age_at IS NOT NULL) <= now
+	ORDER BY id`
+
 // MerchantIDs lists the merchants of the installation.
 func (s *Store) MerchantIDs(ctx context.Context) (ids []billing.MerchantID, err error) {
 	err = s.db.View(ctx, func(tx *sqldb.Tx) error {
@@ -93,4 +119,14 @@ func (s *Store) BatchSize() int {
 		return 50
 	}
 	return 500
+}
+
+// Desks is how many transactions of billing runs there should be at once: on
+// PostgreSQL half of the connections, so that the API finds one; on SQLite a few
+// that share a commit, while the API does not wait for long.
+func (s *Store) Desks() int {
+	if s.db.Engine() == sqldb.SQLite {
+		return 8
+	}
+	return max(s.db.MaxConns()/2, 1)
 }

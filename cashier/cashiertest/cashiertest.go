@@ -111,15 +111,24 @@ func Open(t testing.TB, address string) *Shop {
 	s.Cashier = cashier.New(cashier.Options{Store: s.Store, Vault: s.Vault, Now: s.Wall.Now, Log: slog.New(slog.DiscardHandler),
 		Processor: func(*billing.Merchant) (*processor.Account, error) { return account, nil }})
 	s.Runner = billrun.New(billrun.Options{Store: s.Store, Cashier: s.Cashier, Now: s.Wall.Now, Log: slog.New(slog.DiscardHandler)})
-	s.openMerchant(ctx)
+	s.openMerchant(ctx, "demo")
 	return s
 }
 
-func (s *Shop) openMerchant(ctx context.Context) {
+// Another opens a merchant of another code beside this one: the same books, bank
+// and billing run.
+func (s *Shop) Another(code string) *Shop {
+	s.T.Helper()
+	o := *s
+	o.openMerchant(context.Background(), code)
+	return &o
+}
+
+func (s *Shop) openMerchant(ctx context.Context, code string) {
 	s.T.Helper()
 	zone, err := time.LoadLocation("America/New_York")
 	s.check(err)
-	s.Merchant = &billing.Merchant{Code: "demo", Name: "Demo", Mode: billing.Test, Zone: zone, Currency: "USD",
+	s.Merchant = &billing.Merchant{Code: code, Name: "Demo", Mode: billing.Test, Zone: zone, Currency: "USD",
 		Clock: billing.Clock{Mode: billing.ClockFrozen, At: time.Date(2019, 12, 31, 14, 0, 0, 0, time.UTC), Set: s.Wall.Now()}}
 	s.check(s.Cashier.NewMerchant(ctx, s.Merchant))
 	s.Account = &billing.Account{Code: "2001", Name: "Main", CreatedAt: s.Merchant.CreatedAt}
