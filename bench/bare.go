@@ -24,12 +24,16 @@ type bareRun struct {
 	batch   int
 }
 
-// firstID is above the ids of all that is planted.
-const firstID = 1 << 62
+// Where the ids of the bare side begin: above the ids of all that is planted, or,
+// for an earlier life, below them.
+const (
+	firstID   = 1 << 62
+	earlierID = 1 << 40
+)
 
-func newBareRun(twin *planted) *bareRun {
+func newBareRun(twin *planted, first int64) *bareRun {
 	b := &bareRun{twin: twin, workers: 1, batch: twin.store.BatchSize()}
-	b.last.Store(firstID)
+	b.last.Store(first)
 	if twin.db.Engine() == sqldb.PostgreSQL {
 		b.workers = 2 // more find no more to do: the server has its own processes
 	}
@@ -81,10 +85,15 @@ func (b *bareRun) round(ctx context.Context, k int) error {
 	}
 	for i, m := range b.twin.markets {
 		for due := b.twin.due[i]; len(due) > 0 && ctx.Err() == nil; {
-			n := min(b.batch, len(due))
+			n := 1
+			for n < min(b.batch, len(due)) && due[n].since == due[0].since {
+				n++
+			}
 			list := due[:n]
 			due = due[n:]
-			work <- func() error { return b.transaction(ctx, b.bill(m, k, list)) }
+			if list[0].since <= k {
+				work <- func() error { return b.transaction(ctx, b.bill(m, k, list)) }
+			}
 		}
 	}
 	close(work)
@@ -92,12 +101,12 @@ func (b *bareRun) round(ctx context.Context, k int) error {
 	return errors.Join(faults...)
 }
 
-// bill gives the rows of some renewals their ids.
+// bill gives the rows of some renewals of the same age their ids.
 func (b *bareRun) bill(m market, k int, list []seedling) *bill {
 	start := m.merchant.Start(billingDay(k))
 	next := m.merchant.Start(billingDay(k + 1))
 	t := &bill{
-		market: m, period: k, at: start.UnixMicro(), due: billingDay(k).String(), next: billingDay(k + 1).String(),
+		market: m, period: k - list[0].since, at: start.UnixMicro(), due: billingDay(k).String(), next: billingDay(k + 1).String(),
 		nextAt: next.UnixMicro(), renewals: make([]renewal, len(list)),
 	}
 	for i, s := range list {

@@ -19,6 +19,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -50,11 +51,68 @@ func (s *Site) say(format string, args ...any) {
 	}
 }
 
+// number is a number of an option and what it is where it was left open.
+type number struct {
+	value    *int
+	standard int
+}
+
+// fill fills in what was left open.
+func fill(numbers []number) error {
+	for _, n := range numbers {
+		if *n.value == 0 {
+			*n.value = n.standard
+		}
+		if *n.value < 0 {
+			return errors.New("bench: numbers must be above zero")
+		}
+	}
+	return nil
+}
+
 // timed runs one part of a round and returns how long it took.
 func (s *Site) timed(part func() error) (time.Duration, error) {
 	start := s.Now()
 	err := part()
 	return s.Now().Sub(start), err
+}
+
+// warmUp is how many rounds go before those that count.
+const warmUp = 1
+
+// turns is the shape of every bench: two sides that do the same work in turn, a
+// round each. A side returns how many units a second it did.
+type turns struct {
+	rounds        int // that count
+	ours, against func(ctx context.Context, k int) (int64, error)
+	warm          func(ctx context.Context) error // done when the rounds that do not count are over; may be nil
+}
+
+// take lets the sides take turns, and notes in the report what they did.
+func (s *Site) take(ctx context.Context, report *Report, t turns) error {
+	for k := range warmUp + t.rounds {
+		forgetPeak()
+		ours, err := t.ours(ctx, k)
+		if err != nil {
+			return err
+		}
+		most := peak()
+		against, err := t.against(ctx, k)
+		if err != nil {
+			return err
+		}
+		s.say("%s, round %d: Perennial %s a second, against %s", report.Bench, k, grouped(ours), grouped(against))
+		if k >= warmUp {
+			report.add(Round{Perennial: ours, Against: against})
+			report.PeakMiB = max(report.PeakMiB, most)
+		}
+		if k == warmUp-1 && t.warm != nil {
+			if err := t.warm(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // tables are what a bench writes to, and how many rows of each it found.

@@ -34,16 +34,8 @@ type Charges struct {
 }
 
 func (c Charges) withDefaults() (Charges, error) {
-	for _, d := range []struct {
-		value    *int
-		standard int
-	}{{&c.Charges, 4000}, {&c.Clients, 32}, {&c.Merchants, 8}, {&c.Rounds, 3}} {
-		if *d.value == 0 {
-			*d.value = d.standard
-		}
-		if *d.value < 0 {
-			return c, errors.New("bench: numbers must be above zero")
-		}
+	if err := fill([]number{{&c.Charges, 4000}, {&c.Clients, 32}, {&c.Merchants, 8}, {&c.Rounds, 3}}); err != nil {
+		return c, err
 	}
 	if c.Merchants > c.Charges {
 		return c, errors.New("bench: there must be at least one charge for each merchant")
@@ -56,106 +48,120 @@ func (c Charges) withDefaults() (Charges, error) {
 // answered when what it asked for is stored. The bare side stores the same rows,
 // each charge in a transaction of its own: on PostgreSQL from as many connections
 // as there are clients, on SQLite one after the other, each with its own wait for
-// the disk. A first round on each side is not counted.
-func (c Charges) Run(ctx context.Context) (report *Report, err error) {
-	if c, err = c.withDefaults(); err != nil {
-		return nil, err
-	}
-	start := c.Now()
-	g, err := c.open(ctx)
+// the disk.
+func (c Charges) Run(ctx context.Context) (*Report, error) {
+	c, err := c.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, g.remove(ctx)) }()
-	ours, err := c.side(ctx, g, "books")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, ours.close()) }()
-	twin, err := c.side(ctx, g, "bare")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, twin.close()) }()
-	front, err := c.serve(ctx, ours)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, front.close()) }()
-	report = &Report{Bench: "charges", Unit: "charges"}
+	report := &Report{Bench: "charges", Unit: "charges"}
 	report.Work = fmt.Sprintf("%s charges of stored cards a round over HTTP (UniPay ~process), %d clients, %d merchants, %d rounds",
 		grouped(int64(c.Charges)), c.Clients, c.Merchants, c.Rounds)
-	if report.Machine, err = c.look(ctx, g, ours.db); err != nil {
-		return nil, err
-	}
-	if err := c.rounds(ctx, front, newBareCharges(twin, c.Clients), report); err != nil {
-		return nil, err
-	}
-	found, err := ours.audit(ctx, (warmUp+c.Rounds)*c.Charges)
-	if err != nil {
-		return nil, err
-	}
-	report.Checked = append(report.Checked, found...)
-	report.PeakMiB, report.Duration = peak(), c.Now().Sub(start).Milliseconds()
-	return report, nil
-}
-
-// side builds one of the twins: customers with a card each.
-func (c Charges) side(ctx context.Context, g *ground, name string) (*planted, error) {
-	address, err := g.database(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	p, err := c.openShop(ctx, setup{address: address, conns: c.Clients, inFlight: c.Clients})
-	if err != nil {
-		return nil, err
-	}
-	c.say("planting %s", name)
-	due, err := c.plant(ctx, p, plantation{subscriptions: c.Charges, due: c.Charges, merchants: c.Merchants, keep: true})
-	if err != nil {
-		return nil, errors.Join(err, p.close())
-	}
-	return &planted{p, due}, p.analyze(ctx)
-}
-
-// rounds lets the two sides take turns.
-func (c Charges) rounds(ctx context.Context, front *front, bare *bareCharges, report *Report) error {
-	report.Against = bare.String()
-	before, err := counts(ctx, front.shop.db, bare.twin.db)
-	if err != nil {
-		return err
-	}
-	for k := range warmUp + c.Rounds {
-		took, err := c.timed(func() error { return front.round(ctx, c.Clients) })
+	return c.on(ctx, report, func(g *ground) error {
+		ours, err := c.front(ctx, g, "books", c.Merchants)
 		if err != nil {
 			return err
 		}
-		round := Round{Perennial: rate(c.Charges, took)}
-		if took, err = c.timed(func() error { return bare.round(ctx) }); err != nil {
+		twin, err := c.side(ctx, g, "bare", c.Merchants)
+		if err != nil {
 			return err
 		}
-		round.Bare = rate(c.Charges, took)
-		c.say("round %d: Perennial %s a second, bare %s", k, grouped(round.Perennial), grouped(round.Bare))
-		if k >= warmUp {
-			report.add(round)
+		bare := newBareCharges(twin, c.Clients)
+		report.Against = bare.String()
+		if report.Machine, err = c.look(ctx, g, ours.db); err != nil {
+			return err
 		}
+		before, err := counts(ctx, ours.db, twin.db)
+		if err != nil {
+			return err
+		}
+		err = c.take(ctx, report, turns{
+			rounds: c.Rounds,
+			ours:   func(ctx context.Context, _ int) (int64, error) { return c.round(ctx, ours) },
+			against: func(ctx context.Context, _ int) (int64, error) {
+				took, err := c.timed(func() error { return bare.round(ctx) })
+				return rate(c.Charges, took), err
+			},
+			warm: func(ctx context.Context) error { return errors.Join(ours.analyze(ctx), twin.analyze(ctx)) },
+		})
+		if err != nil {
+			return err
+		}
+		if g.engine() == sqldb.PostgreSQL {
+			report.ratioBar(500)
+		} else {
+			report.ratioBar(2000)
+		}
+		if err := sameRows(ctx, report, before, ours.db, twin.db); err != nil {
+			return err
+		}
+		return c.audited(ctx, report, ours)
+	})
+}
+
+// Spread measures one merchant that takes all charges against many that share
+// them: a row that all charges of a merchant write would show. There is no bare
+// side. One client more or less is not seen by it: both sides have as many.
+type Spread struct{ Charges }
+
+// Run runs the bench. Merchants are those that share the charges, default 64.
+func (s Spread) Run(ctx context.Context) (*Report, error) {
+	if s.Merchants == 0 {
+		s.Merchants = 64
 	}
-	after, err := counts(ctx, front.shop.db, bare.twin.db)
+	c, err := s.withDefaults()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	ours := after[0].since(before[0])
-	if err := same(ours, after[1].since(before[1])); err != nil {
-		return err
+	report := &Report{Bench: "spread", Unit: "charges"}
+	report.Work = fmt.Sprintf("%s charges of stored cards a round over HTTP (UniPay ~process), %d clients, one merchant, %d rounds",
+		grouped(int64(c.Charges)), c.Clients, c.Rounds)
+	report.Against = fmt.Sprintf("the same with %d merchants that share the charges", c.Merchants)
+	return c.on(ctx, report, func(g *ground) error {
+		one, err := c.front(ctx, g, "one", 1)
+		if err != nil {
+			return err
+		}
+		many, err := c.front(ctx, g, "many", c.Merchants)
+		if err != nil {
+			return err
+		}
+		if report.Machine, err = c.look(ctx, g, one.db); err != nil {
+			return err
+		}
+		err = c.take(ctx, report, turns{
+			rounds:  c.Rounds,
+			ours:    func(ctx context.Context, _ int) (int64, error) { return c.round(ctx, one) },
+			against: func(ctx context.Context, _ int) (int64, error) { return c.round(ctx, many) },
+			warm:    func(ctx context.Context) error { return errors.Join(one.analyze(ctx), many.analyze(ctx)) },
+		})
+		if err != nil {
+			return err
+		}
+		report.ratioBar(800)
+		return errors.Join(c.audited(ctx, report, one), c.audited(ctx, report, many))
+	})
+}
+
+// audited looks through the books behind a front.
+func (c Charges) audited(ctx context.Context, report *Report, f *front) error {
+	found, err := f.audit(ctx, (warmUp+c.Rounds)*c.Charges, 0)
+	report.Checked = append(report.Checked, found...)
+	return err
+}
+
+// side builds one of the sides: customers with a card each.
+func (c Charges) side(ctx context.Context, g *ground, name string, merchants int) (*planted, error) {
+	p, err := c.openShop(ctx, g, name, setup{conns: c.Clients, inFlight: c.Clients})
+	if err != nil {
+		return nil, err
 	}
-	report.Rows = ours.sum()
-	report.Checked = append(report.Checked, "both sides wrote the same "+grouped(report.Rows)+" rows")
-	return nil
+	return c.plant(ctx, p, plantation{subscriptions: c.Charges, due: c.Charges, merchants: merchants, keep: true})
 }
 
 // front is a listener before a shop, and the clients that speak to it.
 type front struct {
-	shop   *planted
+	*planted
 	base   string
 	client *http.Client
 	stop   context.CancelFunc
@@ -165,8 +171,13 @@ type front struct {
 // password is of the logins of a bench, which live as long as it does.
 const password = "bench-password"
 
-// serve puts the UniPay wire before a shop, with a login for each merchant.
-func (c Charges) serve(ctx context.Context, p *planted) (*front, error) {
+// front builds a side and puts the UniPay wire before it, with a login for each
+// merchant.
+func (c Charges) front(ctx context.Context, g *ground, name string, merchants int) (*front, error) {
+	p, err := c.side(ctx, g, name, merchants)
+	if err != nil {
+		return nil, err
+	}
 	hash, err := cashier.HashPassword(billing.NewSecret(password))
 	if err != nil {
 		return nil, err
@@ -194,10 +205,11 @@ func (c Charges) serve(ctx context.Context, p *planted) (*front, error) {
 	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	f := &front{
-		shop: p, base: "http://" + address.String() + unipay.Prefix, stop: stop, served: make(chan error, 1),
+		planted: p, base: "http://" + address.String() + unipay.Prefix, stop: stop, served: make(chan error, 1),
 		client: &http.Client{Timeout: timeout, Transport: &http.Transport{MaxIdleConnsPerHost: c.Clients}},
 	}
 	go func() { f.served <- server.Serve(serving) }()
+	g.open = append([]func() error{f.close}, g.open...) // before the shop is
 	return f, nil
 }
 
@@ -208,10 +220,9 @@ func (f *front) close() error {
 }
 
 // round charges each customer once.
-func (f *front) round(ctx context.Context, clients int) error {
-	return each(ctx, f.shop, clients, func(ctx context.Context, m market, s seedling) error {
-		return f.charge(ctx, m, s)
-	})
+func (c Charges) round(ctx context.Context, f *front) (int64, error) {
+	took, err := c.timed(func() error { return each(ctx, f.planted, c.Clients, f.charge) })
+	return rate(c.Charges, took), err
 }
 
 // charge posts one charge and reads its answer.

@@ -32,6 +32,22 @@ type ground struct {
 	folder  string
 	name    string // begins the names of the schemas
 	schemas []string
+	open    []func() error // what must be closed before anything is removed, in this order
+}
+
+// on runs a bench on ground of its own, which it removes afterwards.
+func (s *Site) on(ctx context.Context, report *Report, run func(*ground) error) (_ *Report, err error) {
+	start := s.Now()
+	g, err := s.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, g.remove(ctx)) }()
+	if err := run(g); err != nil {
+		return nil, err
+	}
+	report.Duration = s.Now().Sub(start).Milliseconds()
+	return report, nil
 }
 
 // open makes the ground, unless merchants live there.
@@ -87,11 +103,14 @@ func (g *ground) database(ctx context.Context, name string) (string, error) {
 	return u.String(), db.Close()
 }
 
-// remove removes all that was made. It does so also when ctx has ended.
+// remove closes and removes all that was made. It does so also when ctx has ended.
 func (g *ground) remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
 	defer cancel()
 	var faults []error
+	for _, end := range g.open {
+		faults = append(faults, end())
+	}
 	if len(g.schemas) > 0 {
 		faults = append(faults, g.drop(ctx))
 	}

@@ -147,8 +147,15 @@ func (s *Site) commits(ctx context.Context, db *sqldb.DB) (int64, error) {
 	return perSecond, nil
 }
 
-// peak is the most memory that the process has had at one time, in MiB, 0 where
-// the system does not tell.
+// forgetPeak gives back what memory is free and has the system count the most
+// that the process has from here on.
+func forgetPeak() {
+	debug.FreeOSMemory()
+	_ = os.WriteFile(filepath.Join("/proc", "self", "clear_refs"), []byte("5"), 0) // where there is none, peak is of all so far
+}
+
+// peak is the most memory that the process has had at one time since forgetPeak,
+// in MiB, 0 where the system does not tell.
 func peak() int64 {
 	status, err := os.ReadFile(filepath.Join("/proc", "self", "status"))
 	if err != nil {

@@ -18,29 +18,47 @@ const (
 	expiry   = "1249"
 )
 
-// The calendar of a bench: subscriptions that are due bill monthly from the
-// first day on, a round a month; the others would in another life.
+// The calendar of a bench: subscriptions that are due bill monthly, a round a
+// month; the others would in another life.
 var (
 	firstDay = billing.Date{Year: 2030, Month: time.January, Day: 1}
 	otherDay = billing.Date{Year: 2090, Month: time.January, Day: 1}
 )
 
-// billingDay is the day of round k, from 0.
-func billingDay(k int) billing.Date { return billing.Monthly.Date(firstDay, k) }
+// billingDay is the day of round k: from 0, below it for an earlier life.
+func billingDay(k int) billing.Date { return firstDay.AddMonths(k) }
 
 // seedling is a customer with a card and a subscription, as far as the bare side
 // must know it to write the same rows.
 type seedling struct {
 	customer, method, subscription int64
 	masked, token, payer           string
+	since                          int // the round in which it is due for the first time
 }
 
 // plantation says what is planted.
 type plantation struct {
 	subscriptions int // in all
-	due           int // of which due from the first day on
+	due           int // of which due, and
+	early         int // of these due from the first round on, the others from the next one on
+	life          int // rounds before the first in which the early ones are due already
 	merchants     int
 	keep          bool // whether the seedlings are returned
+}
+
+// planted is a shop with its subscriptions.
+type planted struct {
+	*shop
+	due         [][]seedling // by merchant, if they were kept
+	each, early int          // how many are due for each merchant, and in the first round
+}
+
+// count is how many are due in round k.
+func (p *planted) count(k int) int {
+	if k < warmUp {
+		return p.early * len(p.markets)
+	}
+	return p.each * len(p.markets)
 }
 
 // chunk is how many customers are planted in one transaction.
@@ -49,12 +67,12 @@ const chunk = 500
 // plant makes merchants with customers, each with a card and a subscription, and
 // returns the due ones by merchant. Those that are due lie scattered among the
 // others.
-func (s *Site) plant(ctx context.Context, p *shop, n plantation) ([][]seedling, error) {
+func (s *Site) plant(ctx context.Context, p *shop, n plantation) (*planted, error) {
 	zone, err := time.LoadLocation("America/New_York")
 	if err != nil {
 		return nil, fmt.Errorf("bench: %w", err)
 	}
-	due := make([][]seedling, n.merchants)
+	all := &planted{shop: p, due: make([][]seedling, n.merchants), each: n.due / n.merchants, early: max(n.early/n.merchants, 1)}
 	for i := range n.merchants {
 		m, err := p.openMarket(ctx, fmt.Sprintf("bench-%03d", i+1), zone, s.Now())
 		if err != nil {
@@ -62,19 +80,19 @@ func (s *Site) plant(ctx context.Context, p *shop, n plantation) ([][]seedling, 
 		}
 		p.markets = append(p.markets, m)
 		each := n.subscriptions / n.merchants
-		row := nursery{shop: p, market: m, due: n.due / n.merchants, every: n.subscriptions / n.due}
+		row := nursery{planted: all, market: m, every: n.subscriptions / n.due, life: n.life}
 		for planted := 0; planted < each; planted += chunk {
 			list, err := row.plant(ctx, planted, min(planted+chunk, each))
 			if err != nil {
 				return nil, fmt.Errorf("bench: plant: %w", err)
 			}
 			if n.keep {
-				due[i] = append(due[i], list...)
+				all.due[i] = append(all.due[i], list...)
 			}
 		}
-		s.say("planted %s of %s subscriptions", grouped(int64((i+1)*each)), grouped(int64(n.subscriptions)))
 	}
-	return due, nil
+	s.say("planted %s subscriptions", grouped(int64(n.subscriptions)))
+	return all, p.analyze(ctx)
 }
 
 // openMarket makes a merchant whose clock stands on the eve of the first day.
@@ -104,17 +122,29 @@ func (p *shop) openMarket(ctx context.Context, code string, zone *time.Location,
 	return m, err
 }
 
-// nursery plants for one merchant.
+// nursery plants for one merchant. Of each group of every subscriptions the
+// first is due, until there are as many of these as there should be.
 type nursery struct {
-	shop   *shop
+	*planted
 	market market
-	due    int // so many subscriptions are due, the first of each group of
-	every  int // so many
+	every  int
+	life   int
+}
+
+// since is the round in which subscription i is due first, if it ever is.
+func (n *nursery) since(i int) (round int, due bool) {
+	switch k := i / n.every; {
+	case i%n.every != 0 || k >= n.each:
+		return 0, false
+	case k < n.early:
+		return -n.life, true
+	}
+	return warmUp, true
 }
 
 // plant plants the customers numbered from up to to, and returns the due ones.
 func (n *nursery) plant(ctx context.Context, from, to int) (due []seedling, err error) {
-	err = n.shop.store.Update(ctx, n.market.merchant.ID, func(tx *store.Tx) error {
+	err = n.store.Update(ctx, n.market.merchant.ID, func(tx *store.Tx) error {
 		due = due[:0]
 		var customers []*billing.Customer
 		var methods []*billing.PaymentMethod
@@ -122,23 +152,24 @@ func (n *nursery) plant(ctx context.Context, from, to int) (due []seedling, err 
 		for i := from; i < to; i++ {
 			c := n.customer(tx, i)
 			m := n.card(tx, c)
-			if err := n.shop.cashier.SealNumber(n.market.merchant, m, cardNumber(i)); err != nil {
+			if err := n.cashier.SealNumber(n.market.merchant, m, cardNumber(i)); err != nil {
 				return err
 			}
+			since, isDue := n.since(i)
 			first := otherDay
-			if i%n.every == 0 && i/n.every < n.due {
-				first = firstDay
+			if isDue {
+				first = billingDay(since)
 			}
 			s := n.subscription(tx, m, first)
 			customers, methods, subs = append(customers, c), append(methods, m), append(subs, s)
-			if first == firstDay {
+			if isDue {
 				payer, err := json.Marshal(billing.Payer{Holder: m.Holder, Address: m.Address})
 				if err != nil {
 					return err
 				}
 				due = append(due, seedling{
 					customer: int64(c.ID), method: int64(m.ID), subscription: int64(s.ID),
-					masked: m.Masked, token: m.Token, payer: string(payer),
+					masked: m.Masked, token: m.Token, payer: string(payer), since: since,
 				})
 			}
 		}

@@ -38,25 +38,33 @@ func rate(n int, took time.Duration) int64 {
 // Round is one turn of both sides. Rates are per second.
 type Round struct {
 	Perennial int64 `json:"perennial_per_second"`
-	Bare      int64 `json:"bare_per_second,omitempty"`
-	Ratio     Ratio `json:"ratio,omitempty"`
+	Against   int64 `json:"against_per_second"`
+	Ratio     Ratio `json:"ratio"`
 }
 
-// Spread is what the rounds came to.
-type Spread struct {
+// Range is what the rounds came to.
+type Range struct {
 	Median int64 `json:"median"`
 	Least  int64 `json:"least"`
 	Most   int64 `json:"most"`
 }
 
-func spread(rounds []Round, of func(Round) int64) Spread {
+func across(rounds []Round, of func(Round) int64) Range {
 	values := make([]int64, len(rounds))
 	for i, r := range rounds {
 		values[i] = of(r)
 	}
 	slices.Sort(values)
 	n := len(values)
-	return Spread{Median: (values[(n-1)/2] + values[n/2]) / 2, Least: values[0], Most: values[n-1]}
+	return Range{Median: (values[(n-1)/2] + values[n/2]) / 2, Least: values[0], Most: values[n-1]}
+}
+
+// Bar is what a figure must come to, and what it came to.
+type Bar struct {
+	Figure string `json:"figure"`
+	Bound  string `json:"bound"`
+	Came   string `json:"came_to"`
+	Met    bool   `json:"met"`
 }
 
 // Report is the outcome of a bench.
@@ -67,32 +75,54 @@ type Report struct {
 	Machine  *Machine `json:"machine"`
 	Against  string   `json:"against"` // what Perennial is compared with, in words
 	Rounds   []Round  `json:"rounds"`
-	Ours     Spread   `json:"perennial_per_second"`
-	Bare     Spread   `json:"bare_per_second"`
+	Ours     Range    `json:"perennial_per_second"`
+	Theirs   Range    `json:"against_per_second"`
 	Median   Ratio    `json:"ratio"` // of the ratios of the rounds
 	Least    Ratio    `json:"ratio_least"`
 	Most     Ratio    `json:"ratio_most"`
+	Bars     []Bar    `json:"bars"`
 	Checked  []string `json:"checked"`  // what was found right after the last round
-	Rows     int64    `json:"rows"`     // that each side wrote in all, 0 where only one did
-	PeakMiB  int64    `json:"peak_mib"` // memory of the process, both sides and the bank included
+	Rows     int64    `json:"rows"`     // that each side wrote in all, 0 where they are not compared
+	PeakMiB  int64    `json:"peak_mib"` // memory of the process while it was Perennial's turn, 0 where the system does not tell
 	Duration int64    `json:"duration_ms"`
 }
 
 // add takes in a round.
 func (r *Report) add(round Round) {
-	round.Ratio = quotient(round.Perennial, round.Bare)
+	round.Ratio = quotient(round.Perennial, round.Against)
 	r.Rounds = append(r.Rounds, round)
-	r.Ours = spread(r.Rounds, func(r Round) int64 { return r.Perennial })
-	r.Bare = spread(r.Rounds, func(r Round) int64 { return r.Bare })
-	ratios := spread(r.Rounds, func(r Round) int64 { return int64(r.Ratio) })
+	r.Ours = across(r.Rounds, func(r Round) int64 { return r.Perennial })
+	r.Theirs = across(r.Rounds, func(r Round) int64 { return r.Against })
+	ratios := across(r.Rounds, func(r Round) int64 { return int64(r.Ratio) })
 	r.Median, r.Least, r.Most = Ratio(ratios.Median), Ratio(ratios.Least), Ratio(ratios.Most)
 }
 
-// JSON is the report for programs.
-func (r *Report) JSON() ([]byte, error) {
-	text, err := json.MarshalIndent(r, "", "  ")
+// ratioBar holds the ratio to its bar.
+func (r *Report) ratioBar(least Ratio) {
+	r.Bars = append(r.Bars, Bar{"ratio", "at least " + least.String(), r.Median.String(), r.Median >= least})
+}
+
+// rateBar holds the rate to a bar of its own.
+func (r *Report) rateBar(least int64) {
+	r.Bars = append(r.Bars, Bar{
+		r.Unit + " a second", "at least " + grouped(least), grouped(r.Ours.Median), r.Ours.Median >= least,
+	})
+}
+
+// memoryBar holds the memory to a bar, where the system tells how much it is.
+func (r *Report) memoryBar(below int64) {
+	if r.PeakMiB > 0 {
+		r.Bars = append(r.Bars, Bar{
+			"memory", "below " + grouped(below) + " MiB", grouped(r.PeakMiB) + " MiB", r.PeakMiB < below,
+		})
+	}
+}
+
+// JSON is the reports for programs.
+func JSON(reports []*Report) ([]byte, error) {
+	text, err := json.MarshalIndent(reports, "", "  ")
 	if err != nil {
-		return nil, fmt.Errorf("bench: encode the report: %w", err)
+		return nil, fmt.Errorf("bench: encode the reports: %w", err)
 	}
 	return append(text, '\n'), nil
 }
@@ -112,14 +142,48 @@ func (r *Report) Write(w io.Writer) error {
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "%s a second\tmedian\tleast\tmost\t\n", r.Unit)
 	fmt.Fprintf(t, "Perennial\t%s\t%s\t%s\t\n", grouped(r.Ours.Median), grouped(r.Ours.Least), grouped(r.Ours.Most))
-	fmt.Fprintf(t, "against\t%s\t%s\t%s\t\n", grouped(r.Bare.Median), grouped(r.Bare.Least), grouped(r.Bare.Most))
+	fmt.Fprintf(t, "against\t%s\t%s\t%s\t\n", grouped(r.Theirs.Median), grouped(r.Theirs.Least), grouped(r.Theirs.Most))
 	fmt.Fprintf(t, "ratio\t%s\t%s\t%s\t\n", r.Median, r.Least, r.Most)
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(&b, "\nchecked: %s\n", strings.Join(r.Checked, "; "))
+	fmt.Fprintln(&b)
+	for _, bar := range r.Bars {
+		fmt.Fprintf(&b, "bar: %s %s: %s, %s\n", bar.Figure, bar.Bound, bar.Came, met(bar.Met))
+	}
+	if len(r.Checked) > 0 {
+		fmt.Fprintf(&b, "checked: %s\n", strings.Join(r.Checked, "; "))
+	}
 	if r.PeakMiB > 0 {
-		fmt.Fprintf(&b, "memory: at most %d MiB, the bank and the planting included\n", r.PeakMiB)
+		fmt.Fprintf(&b, "memory: at most %s MiB in Perennial's turns\n", grouped(r.PeakMiB))
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func met(ok bool) string {
+	if ok {
+		return "met"
+	}
+	return "NOT MET"
+}
+
+// WriteTable writes the figures of several reports as one table in Markdown, a
+// line for each bar.
+func WriteTable(w io.Writer, reports []*Report) error {
+	var b bytes.Buffer
+	fmt.Fprintln(&b, "| bench | database | Perennial a second | against a second | ratio (least to most) | bar | came to | |")
+	fmt.Fprintln(&b, "|---|---|---|---|---|---|---|---|")
+	for _, r := range reports {
+		database, _, _ := strings.Cut(r.Machine.Database, " ")
+		for i, bar := range r.Bars {
+			figures := " | | | |"
+			if i == 0 {
+				figures = fmt.Sprintf("%s | %s | %s | %s | %s (%s to %s)", r.Bench, database, grouped(r.Ours.Median),
+					grouped(r.Theirs.Median), r.Median, r.Least, r.Most)
+			}
+			fmt.Fprintf(&b, "| %s | %s %s | %s | %s |\n", figures, bar.Figure, bar.Bound, bar.Came, met(bar.Met))
+		}
 	}
 	_, err := w.Write(b.Bytes())
 	return err

@@ -36,7 +36,6 @@ type market struct {
 
 // setup says what a shop is made of.
 type setup struct {
-	address  string
 	conns    int // to PostgreSQL, 0 for the default
 	inFlight int // charges under way at once
 	latency  time.Duration
@@ -45,21 +44,21 @@ type setup struct {
 // timeout is how long the bank may take.
 const timeout = 30 * time.Second
 
-// openShop opens the product on an empty database.
-func (s *Site) openShop(ctx context.Context, u setup) (_ *shop, err error) {
+// openShop opens the product on an empty database of the ground.
+func (s *Site) openShop(ctx context.Context, g *ground, name string, u setup) (*shop, error) {
+	address, err := g.database(ctx, name)
+	if err != nil {
+		return nil, err
+	}
 	p := &shop{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.close())
-		}
-	}()
-	if p.store, err = store.Open(ctx, u.address, store.Options{Now: s.Now, MaxConns: u.conns}); err != nil {
+	g.open = append(g.open, p.close)
+	if p.store, err = store.Open(ctx, address, store.Options{Now: s.Now, MaxConns: u.conns}); err != nil {
 		return nil, err
 	}
 	if err := p.store.Migrate(ctx); err != nil {
 		return nil, err
 	}
-	if p.db, err = sqldb.Open(ctx, u.address, sqldb.Options{MaxConns: u.conns}); err != nil {
+	if p.db, err = sqldb.Open(ctx, address, sqldb.Options{MaxConns: u.conns}); err != nil {
 		return nil, err
 	}
 	p.bank = newBank(u.latency)
@@ -96,9 +95,10 @@ func (p *shop) close() error {
 }
 
 // audit looks through the books after a bench: for each merchant as many
-// captures as there should be, each of the price, by the bank's own journal and
-// by ours, and entries that sum to zero. It returns what it found in words.
-func (p *shop) audit(ctx context.Context, captures int) ([]string, error) {
+// captures as there should be, each of the price, by the bank's own journal, as
+// much cash as they and those of an earlier life make, and entries that sum to
+// zero. It returns what it found in words.
+func (p *shop) audit(ctx context.Context, captures, earlier int) ([]string, error) {
 	for _, m := range p.markets {
 		want := int64(captures / len(p.markets))
 		if got := p.bank.total(m.merchant.Code); got.captures != want || got.amount != want*price {
@@ -120,6 +120,7 @@ func (p *shop) audit(ctx context.Context, captures int) ([]string, error) {
 				cash = b.Amount.Minor()
 			}
 		}
+		want += int64(earlier / len(p.markets))
 		if sum != 0 || cash != want*price {
 			return nil, fmt.Errorf("bench: the books of merchant %s are off: entries sum to %d, cash is %d instead of %d",
 				m.merchant.Code, sum, cash, want*price)
@@ -129,4 +130,15 @@ func (p *shop) audit(ctx context.Context, captures int) ([]string, error) {
 		grouped(int64(captures)) + " captures in the bank's journal, none more and none less",
 		"cash as the bank says", "entries sum to zero",
 	}, nil
+}
+
+// analyze has PostgreSQL look at its tables, as it does by itself every minute.
+func (p *shop) analyze(ctx context.Context) error {
+	if p.db.Engine() != sqldb.PostgreSQL {
+		return nil
+	}
+	return p.db.Update(ctx, func(t *sqldb.Tx) error {
+		_, err := t.Exec(ctx, "ANALYZE")
+		return err
+	})
 }
