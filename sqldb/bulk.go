@@ -261,6 +261,9 @@ func (t *Tx) runBulk(ctx context.Context, p *bulkPlan, rows [][]any) (int64, err
 		return 0, t.fail(q, errTxBusy)
 	}
 	t.cost += len(rows)
+	if t.db.saw != nil {
+		t.db.saw(q)
+	}
 	n, err := t.run.exec(ctx, q, args)
 	if err != nil {
 		return 0, t.fail(q, err)

@@ -70,6 +70,10 @@ type Options struct {
 	// (search_path) and the server, which is usually "public". SQLite ignores it.
 	Schema string
 
+	// Saw is told the text of each statement before it is run, for tests that hold the statements against something;
+	// it must be safe for concurrent use. Nil in production.
+	Saw func(q string)
+
 	// ReadOnly opens an existing database for [DB.View] alone; Update and Migrate return [ErrReadOnly].
 	ReadOnly bool
 }
@@ -78,8 +82,9 @@ type Options struct {
 type DB struct {
 	engine   Engine
 	readOnly bool
-	lite     *liteDB // when engine is SQLite
-	pg       *pgDB   // when engine is PostgreSQL
+	saw      func(string) // Options.Saw
+	lite     *liteDB      // when engine is SQLite
+	pg       *pgDB        // when engine is PostgreSQL
 	bulk     bulkPlans
 	counts   counters
 }
@@ -107,7 +112,7 @@ func Open(ctx context.Context, address string, opt Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{engine: a.engine, readOnly: opt.ReadOnly}
+	d := &DB{engine: a.engine, readOnly: opt.ReadOnly, saw: opt.Saw}
 	if a.engine == SQLite {
 		d.lite, err = openLite(ctx, d, a.path, opt)
 	} else {

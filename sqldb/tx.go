@@ -184,6 +184,9 @@ func (t *Tx) ready(q string, args []any) ([]any, error) {
 	if t.busy {
 		return nil, t.fail(q, errTxBusy)
 	}
+	if t.db.saw != nil {
+		t.db.saw(q)
+	}
 	args, err := normal(t.engine, args)
 	if err != nil {
 		return nil, t.fail(q, err)

@@ -40,6 +40,7 @@ type Options struct {
 	Now      func() time.Time // the world's clock, for the time in ids
 	Node     int64            // tells this process's ids from another's, 0 to choose at random
 	MaxConns int              // connections to PostgreSQL, 0 for the default
+	Saw      func(q string)   // told of each statement; for tests, see sqldb.Options
 	Volatile bool             // SQLite without waiting for the disk: for benches only
 }
 
@@ -52,7 +53,7 @@ type Store struct {
 // Open connects to "postgres://…" or "sqlite:FILE". Migrate must have run on
 // the database, by this process or an earlier one, before anything is read.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
-	db, err := sqldb.Open(ctx, url, sqldb.Options{MaxConns: o.MaxConns, Volatile: o.Volatile})
+	db, err := sqldb.Open(ctx, url, sqldb.Options{MaxConns: o.MaxConns, Volatile: o.Volatile, Saw: o.Saw})
 	if err != nil {
 		return nil, fmt.Errorf("store: open: %w", err)
 	}
