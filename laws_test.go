@@ -86,7 +86,7 @@ var arrows = map[string][]string{
 	"dialect/*":               {"billing", "cashier", "store", "httpd", "notify"},
 	"dialect/dialecttest":     {anything},
 	"console":                 {"billing", "cashier", "store", "httpd"},
-	"setup":                   {"billing", "cashier", "store"},
+	"setup":                   {"billing", "cashier", "store", "notify"},
 	"audit":                   {"billing", "store"},
 	"node":                    {"billing", "sqldb", "store"},
 	"simulate":                {"billing", "store", "vault", "processor", "processor/sandbox", "sqldb", "cashier", "billrun"},

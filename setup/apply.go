@@ -7,6 +7,7 @@ import (
 
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/cashier"
+	"github.com/perennial-billing/perennial/notify"
 	"github.com/perennial-billing/perennial/store"
 )
 
@@ -21,6 +22,9 @@ type Options struct {
 	// Dialects checks the settings of each dialect, by the dialect's name.
 	// Settings of a dialect that is not among them are refused.
 	Dialects map[string]func(json.RawMessage) error
+
+	// Forms are how dialects tell events, for the endpoints of merchants.
+	Forms []*notify.Form
 
 	// Report is told of each change as soon as it is done, or in a dry run of
 	// each that would be; may be nil.
@@ -151,7 +155,7 @@ func (w *work) all(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return w.endpoints(ctx)
 }
 
 // session is the operator's, at the merchant's present. Before the merchant is

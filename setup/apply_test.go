@@ -18,6 +18,7 @@ import (
 
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/cashier"
+	"github.com/perennial-billing/perennial/notify"
 	"github.com/perennial-billing/perennial/processor"
 	"github.com/perennial-billing/perennial/setup"
 	"github.com/perennial-billing/perennial/sqldb/sqldbtest"
@@ -74,6 +75,12 @@ func options(c *cashier.Cashier) setup.Options {
 			}
 			return nil
 		}},
+		Forms: []*notify.Form{{Dialect: "hooks", PerAccount: 2, Check: func(text json.RawMessage) error {
+			if len(text) > 0 && string(text) != `{"format":"json"}` {
+				return billing.FieldError(billing.Invalid, "format", "must be json")
+			}
+			return nil
+		}}},
 	}
 }
 

@@ -18,7 +18,7 @@ const (
 // Change is what applying a file does, or in a dry run would do, to one thing.
 type Change struct {
 	Action Action
-	Noun   string   // merchant, account, login, plan, customer, payment method or subscription
+	Noun   string   // merchant, account, login, plan, customer, payment method, subscription or endpoint
 	Name   string   // codes from the merchant down, as in demo/2001/customer1/card1
 	Fields []string // which values change, by their names in the file, never the values
 }

@@ -137,6 +137,13 @@ func (m *merchant) check(ps *Problems) {
 			once(ps, seen, c.Where, "code", c.Account+"/"+c.Code)
 		}
 	}
+	seen = make(map[string]place)
+	for _, e := range m.Endpoints {
+		if required(ps, e.Where, "code", e.Code) {
+			once(ps, seen, e.Where, "code", e.Code)
+		}
+		e.check(ps)
+	}
 }
 
 func (m *merchant) checkClock(ps *Problems) {

@@ -45,6 +45,7 @@ type merchant struct {
 	Logins    []*login         `yaml:"logins"`
 	Plans     []*plan          `yaml:"plans"`
 	Customers []*customer      `yaml:"customers"`
+	Endpoints []*endpoint      `yaml:"endpoints"`
 }
 
 type clock struct {

@@ -147,12 +147,17 @@ func (w *work) password(l *login) (p billing.Secret, given bool) {
 	if l.PasswordEnv == "" {
 		return l.Password, !l.Password.IsZero()
 	}
+	return w.fromEnv(l.Where, "password_env", l.PasswordEnv)
+}
+
+// fromEnv is the secret that an environment variable holds.
+func (w *work) fromEnv(at place, key, name string) (s billing.Secret, given bool) {
 	value, ok := "", false
 	if w.Env != nil {
-		value, ok = w.Env(l.PasswordEnv)
+		value, ok = w.Env(name)
 	}
 	if !ok || value == "" || len(value) > maxText {
-		w.wrong(l.Where, "password_env", "names an environment variable that is not set, empty or too long")
+		w.wrong(at, key, "names an environment variable that is not set, empty or too long")
 		return billing.Secret{}, false
 	}
 	return billing.NewSecret(value), true

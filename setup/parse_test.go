@@ -22,10 +22,15 @@ func TestParse(t *testing.T) {
 		{"comments", "# nothing\n---\n# nothing\n", "the file names no merchants; it begins with the key merchants"},
 		{"a list", "- code: demo", "line 1: must be keys with values"},
 		{"syntax", "merchants:\n\t- code", "yaml: line 2: found character that cannot start any token"},
-		{"unknown key", head + "  naem: Demo\n", "line 3: merchants[0]: unknown key naem; the keys here are code, name, mode, zone, currency, clock, settings, velocity, accounts, logins, plans, customers"},
-		{"key that may be a secret", head + "  S3cret!: x\n", "line 3: merchants[0]: unknown key; the keys here are code, name, mode, zone, currency, clock, settings, velocity, accounts, logins, plans, customers"},
+		{"unknown key", head + "  naem: Demo\n", "line 3: merchants[0]: unknown key naem; the keys here are code, name, mode, zone, currency, clock, settings, velocity, accounts, logins, plans, customers, endpoints"},
+		{"endpoints", head + "  endpoints: [{code: a, url: \"https://u:s3cret@example.com\"}, {code: a, hmac_key: x, hmac_key_env: Y}, {code: b, url: gopher://x}]\n",
+			"line 3: merchants[0].endpoints[0].url: must not hold a name and password; give them as login and password\n" +
+				"line 3: merchants[0].endpoints[1].code: comes twice; it is in line 3 as merchants[0].endpoints[0].code\n" +
+				"line 3: merchants[0].endpoints[1].hmac_key_env: and hmac_key exclude each other\n" +
+				"line 3: merchants[0].endpoints[2].url: must begin with https:// or http://"},
+		{"key that may be a secret", head + "  S3cret!: x\n", "line 3: merchants[0]: unknown key; the keys here are code, name, mode, zone, currency, clock, settings, velocity, accounts, logins, plans, customers, endpoints"},
 		{"key twice", head + "  name: A\n  name: B\n", "line 4: merchants[0]: the key name comes twice"},
-		{"merge", head + "  <<: {name: A}\n", "line 3: merchants[0]: unknown key; the keys here are code, name, mode, zone, currency, clock, settings, velocity, accounts, logins, plans, customers"},
+		{"merge", head + "  <<: {name: A}\n", "line 3: merchants[0]: unknown key; the keys here are code, name, mode, zone, currency, clock, settings, velocity, accounts, logins, plans, customers, endpoints"},
 		{"alias", "merchants:\n- &m {code: demo}\n- *m\n", "line 3: merchants[1]: aliases (*name) are not read; write the value out"},
 		{"tag", head + "  name: !secret x\n", "line 3: merchants[0].name: tags (!name) are not read; write the value without one"},
 		{"binary", head + "  name: !!binary aGVsbG8=\n", "line 3: merchants[0].name: tags (!name) are not read; write the value without one"},
