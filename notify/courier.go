@@ -450,24 +450,25 @@ func (c *Courier) purge(ctx context.Context) error {
 	return nil
 }
 
-// Resend has a delivery sent again, whatever became of it before, with the same
-// body and a round of tries of its own. It goes at once, whatever its lane. wall
-// is the world's time.
-func Resend(ctx context.Context, st *store.Store, m billing.MerchantID, id billing.DeliveryID, wall time.Time) error {
-	return st.Update(ctx, m, func(tx *store.Tx) error {
-		d, err := tx.Delivery(ctx, id)
+// Resend has a delivery sent again, whatever became of it, with the same body and
+// a round of tries of its own. It goes at once, whatever its lane. by is who wants
+// that, and why, at the world's time.
+func Resend(ctx context.Context, st *store.Store, which *billing.Delivery, by billing.Act) error {
+	return st.Update(ctx, which.MerchantID, func(tx *store.Tx) error {
+		if _, err := tx.LockEndpoint(ctx, which.EndpointID); err != nil {
+			return err
+		}
+		d, err := tx.LockDelivery(ctx, which.ID)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.LockEndpoint(ctx, d.EndpointID); err != nil {
+		if err := d.Resend(by.At); err != nil {
 			return err
 		}
-		if d, err = tx.LockDelivery(ctx, id); err != nil {
+		if err := tx.UpdateDelivery(ctx, d); err != nil {
 			return err
 		}
-		if err := d.Resend(wall); err != nil {
-			return err
-		}
-		return tx.UpdateDelivery(ctx, d)
+		by.Act, by.Noun, by.Object = "sent again", "message", int64(d.ID)
+		return tx.InsertAct(ctx, by)
 	})
 }

@@ -489,7 +489,7 @@ func TestRetries(t *testing.T) {
 
 func (w *world) resend(d *billing.Delivery) {
 	w.t.Helper()
-	w.must(notify.Resend(ctx, w.Store, w.Merchant.ID, d.ID, w.Wall.Now()))
+	w.must(notify.Resend(ctx, w.Store, d, billing.Act{Who: "Eve", At: w.Wall.Now()}))
 }
 
 // TestKilled: a process that dies after it has sent a message, and before it has
@@ -638,7 +638,7 @@ func TestErased(t *testing.T) {
 		if d.Body != nil || d.State != billing.DeliveryGivenUp || w.tries(d)[0].Answer != "" {
 			t.Errorf("delivery %+v", d)
 		}
-		if err := notify.Resend(ctx, w.Store, w.Merchant.ID, d.ID, w.Wall.Now()); billing.KindOf(err) != billing.State {
+		if err := notify.Resend(ctx, w.Store, d, billing.Act{Who: "Eve", At: w.Wall.Now()}); billing.KindOf(err) != billing.State {
 			t.Errorf("resent what was erased: %v", err)
 		}
 		r.answers(always(http.StatusOK))

@@ -109,7 +109,7 @@ func (a *applyCommand) rehearsal(p *process) (place, error) {
 
 // setupOptions are what a set-up file is applied with here.
 func (c *core) setupOptions(p *process) setup.Options {
-	return setup.Options{Cashier: c.cashier, Env: p.lookupEnv, Dialects: dialectSettings()}
+	return setup.Options{Cashier: c.cashier, Env: p.lookupEnv, Dialects: dialectSettings(), Forms: forms()}
 }
 
 // parseSetup reads a set-up file.

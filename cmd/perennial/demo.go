@@ -106,8 +106,12 @@ func (c *demoCommand) serving() serving {
 	return serving{
 		Listen: c.Listen, Billing: true, BillingPoll: time.Second, BillingInFlight: defaultInFlight,
 		ProcessorTimeout: min(max(c.ProcessorTimeout, 4*c.BankLatency), longestTimeout), LogLevel: c.LogLevel,
+		Webhooks: true, WebhookAllow: thisMachine, WebhooksInFlight: defaultInFlight, WebhookKeep: 30 * 24 * time.Hour,
 	}
 }
+
+// thisMachine is where who tries things out has a receiver.
+var thisMachine = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
 // onThisMachine reports whether a listen host is this machine alone.
 func onThisMachine(host string) bool {

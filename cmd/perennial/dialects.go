@@ -6,6 +6,7 @@ import (
 
 	"github.com/perennial-billing/perennial/dialect/unipay"
 	"github.com/perennial-billing/perennial/httpd"
+	"github.com/perennial-billing/perennial/notify"
 )
 
 // wire is a dialect and where it is spoken.
@@ -26,4 +27,9 @@ func (c *core) dialects(s serving) []wire {
 // dialectSettings checks what a set-up file says of each wire.
 func dialectSettings() map[string]func(json.RawMessage) error {
 	return map[string]func(json.RawMessage) error{unipay.Name: unipay.CheckSettings}
+}
+
+// forms are how the wires tell events.
+func forms() []*notify.Form {
+	return nil
 }

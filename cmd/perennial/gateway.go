@@ -10,6 +10,7 @@ import (
 
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/httpd"
+	"github.com/perennial-billing/perennial/notify"
 	"github.com/perennial-billing/perennial/store"
 )
 
@@ -18,6 +19,7 @@ import (
 type gateway struct {
 	*core
 	billing bool
+	courier *notify.Courier // nil if other servers tell of events
 	server  *httpd.Server
 	address string // of the listener, as a URL; "" before Listen
 	scheme  string
@@ -40,6 +42,15 @@ func (p *process) newGateway(ctx context.Context, l place, s serving, log *slog.
 	g := &gateway{core: c, billing: s.Billing, scheme: "http"}
 	if s.TLSCert != "" {
 		g.scheme = "https"
+	}
+	if s.Webhooks {
+		g.courier, err = notify.New(notify.Options{
+			Store: c.store, Cashier: c.cashier, Now: p.now, Log: log, Forms: forms(), Allow: s.WebhookAllow, InFlight: s.WebhooksInFlight,
+			Keep: s.WebhookKeep, Sent: m.told,
+		})
+		if err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
 	}
 	g.server, err = httpd.New(httpd.Config{
 		Listen: s.Listen, CertFile: s.TLSCert, KeyFile: s.TLSKey, BehindProxy: s.BehindProxy, TrustedProxies: s.TrustedProxies,
@@ -113,9 +124,9 @@ func (g *gateway) Listen(ctx context.Context) (string, error) {
 	return g.address, nil
 }
 
-// Run serves and bills until ctx is done, and then ends in order: requests in
+// Run serves, bills and tells of events until ctx is done, and then ends in order: requests in
 // flight are answered, and charges that are under way are seen through and
-// written down. If the listener fails, everything ends.
+// written down, messages too. If the listener fails, everything ends.
 func (g *gateway) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -124,8 +135,12 @@ func (g *gateway) Run(ctx context.Context) error {
 	if g.billing {
 		parts.Go(func() { billed = g.runner.Run(ctx) })
 	}
+	var told error
+	if g.courier != nil {
+		parts.Go(func() { told = g.courier.Run(ctx) })
+	}
 	served := g.server.Serve(ctx)
 	stop()
 	parts.Wait()
-	return errors.Join(served, billed)
+	return errors.Join(served, billed, told)
 }

@@ -65,6 +65,7 @@ type commandLine struct {
 	Parked   parkedCommand   `cmd:"" help:"Work that waits because its data are damaged: list it, and release it when it is mended."`
 	Acts     actsCommand     `cmd:"" help:"List what people did by hand, and why."`
 	Bank     bankCommand     `cmd:"" help:"The sandbox bank: its journal, its faults, or the bank as a process of its own."`
+	Webhooks webhooksCommand `cmd:"" help:"The messages that tell merchants of events: list them, see every try, send them again."`
 	Login    loginCommand    `cmd:"" help:"Serve the people and machines that log in."`
 	Keys     keysCommand     `cmd:"" help:"The master key, which opens the vault."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the schema of the database to this version of the program."`

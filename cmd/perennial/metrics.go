@@ -11,6 +11,7 @@ import (
 
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/billrun"
+	"github.com/perennial-billing/perennial/notify"
 	"github.com/perennial-billing/perennial/processor"
 	"github.com/perennial-billing/perennial/store"
 )
@@ -24,6 +25,7 @@ type metrics struct {
 	charges  *prometheus.CounterVec
 	acts     *prometheus.HistogramVec
 	run      *prometheus.CounterVec
+	messages *prometheus.CounterVec
 }
 
 func newMetrics(now func() time.Time) *metrics {
@@ -43,8 +45,12 @@ func newMetrics(now func() time.Time) *metrics {
 			Name: "perennial_run_total",
 			Help: "What this server's billing run did, by merchant: subscriptions moved past a billing event, invoices made, claims answered, notices of processors taken in.",
 		}, []string{"merchant", "what"}),
+		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "perennial_webhook_tries_total",
+			Help: "Messages to merchants that this server sent, by the dialect and what came of the try: delivered, failed (tried again later) or given-up.",
+		}, []string{"dialect", "outcome"}),
 	}
-	m.registry.MustRegister(m.charges, m.acts, m.run, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.charges, m.acts, m.run, m.messages, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -52,6 +58,11 @@ func newMetrics(now func() time.Time) *metrics {
 // answered counts an answer of a processor.
 func (m *metrics) answered(kind billing.AttemptKind, o billing.Outcome) {
 	m.charges.WithLabelValues(string(kind), string(o.State)).Inc()
+}
+
+// told counts a try of a message.
+func (m *metrics) told(dialect string, o notify.Outcome) {
+	m.messages.WithLabelValues(dialect, string(o)).Inc()
 }
 
 // observed measures an act of a processor.
@@ -78,6 +89,10 @@ func (m *metrics) watch(s *store.Store, log *slog.Logger) {
 
 // The gauges of backlog.
 var (
+	untoldDesc = prometheus.NewDesc("perennial_webhook_waiting",
+		"Messages of a merchant that its receivers have still to take.", []string{"merchant"}, nil)
+	untoldAgeDesc = prometheus.NewDesc("perennial_webhook_oldest_seconds",
+		"How long the oldest of them has waited; 0 if none waits.", []string{"merchant"}, nil)
 	dueDesc = prometheus.NewDesc("perennial_due_subscriptions",
 		"Subscriptions of a merchant whose next billing event is due and not yet done.", []string{"merchant"}, nil)
 	ageDesc = prometheus.NewDesc("perennial_queue_age_seconds",
@@ -114,6 +129,8 @@ func (b *backlog) Describe(to chan<- *prometheus.Desc) {
 	to <- unknownDesc
 	to <- parkedDesc
 	to <- unsettledDesc
+	to <- untoldDesc
+	to <- untoldAgeDesc
 }
 
 // Collect tells the gauges. A database that does not answer leaves them out; the
@@ -144,8 +161,12 @@ func (b *backlog) count(ctx context.Context) ([]prometheus.Metric, error) {
 	for _, m := range merchants {
 		at := m.Now(b.now())
 		var waits store.Backlog
+		var untold store.Undelivered
 		err := b.store.View(ctx, m.ID, func(v *store.View) (err error) {
-			waits, err = v.Backlog(ctx, at)
+			if waits, err = v.Backlog(ctx, at); err != nil {
+				return err
+			}
+			untold, err = v.Undelivered(ctx)
 			return err
 		})
 		if err != nil {
@@ -155,11 +176,16 @@ func (b *backlog) count(ctx context.Context) ([]prometheus.Metric, error) {
 		if !waits.Oldest.IsZero() {
 			age = at.Sub(waits.Oldest)
 		}
+		untoldAge := time.Duration(0)
+		if !untold.Oldest.IsZero() {
+			untoldAge = b.now().Sub(untold.Oldest)
+		}
 		for _, g := range []struct {
 			desc  *prometheus.Desc
 			value float64
 		}{{dueDesc, float64(waits.Due)}, {ageDesc, age.Seconds()}, {unknownDesc, float64(waits.Unknown)},
-			{parkedDesc, float64(waits.Parked)}, {unsettledDesc, float64(waits.Unsettled)}} {
+			{parkedDesc, float64(waits.Parked)}, {unsettledDesc, float64(waits.Unsettled)},
+			{untoldDesc, float64(untold.Waiting)}, {untoldAgeDesc, untoldAge.Seconds()}} {
 			found = append(found, prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value, m.Code))
 		}
 	}

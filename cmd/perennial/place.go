@@ -32,6 +32,7 @@ var flagGroups = []kong.Group{
 	{Key: "place", Title: "Where things are (the same for every command):"},
 	{Key: "listen", Title: "Listening:"},
 	{Key: "billing", Title: "Billing:"},
+	{Key: "webhooks", Title: "Telling merchants of events:"},
 }
 
 // The names of what lies in the data folder, and of the bank's schema.

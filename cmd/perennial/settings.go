@@ -35,6 +35,11 @@ type serving struct {
 	BillingInFlight  int           `help:"Charges of the billing run that are under way at once." env:"PERENNIAL_BILLING_IN_FLIGHT" default:"64" group:"billing"`
 	ProcessorTimeout time.Duration `help:"How long a processor may take for an answer. An answer that stays out is asked for again after three times as long." env:"PERENNIAL_PROCESSOR_TIMEOUT" default:"30s" group:"billing"`
 
+	Webhooks         bool           `help:"Tell merchants of events; --no-webhooks leaves that to other servers on these books." env:"PERENNIAL_WEBHOOKS" default:"true" negatable:"" group:"webhooks"`
+	WebhookAllow     []netip.Prefix `help:"Networks that messages may go to though they are not of the public internet, such as 10.0.0.0/8." env:"PERENNIAL_WEBHOOK_ALLOW" placeholder:"NETWORK" group:"webhooks"`
+	WebhooksInFlight int            `help:"Messages that are under way at once." env:"PERENNIAL_WEBHOOKS_IN_FLIGHT" default:"128" group:"webhooks"`
+	WebhookKeep      time.Duration  `help:"How long messages are kept once they were taken or given up." env:"PERENNIAL_WEBHOOK_KEEP" default:"720h" group:"webhooks"`
+
 	MaxConns int        `help:"Connections to PostgreSQL; 0 is four a core." env:"PERENNIAL_MAX_CONNS" default:"0" placeholder:"N"`
 	Node     int        `help:"Number of this server among those on these books, 1 to 1023, that must be no other's; 0 is any that is free." env:"PERENNIAL_NODE" default:"0" placeholder:"N"`
 	LogLevel slog.Level `help:"Least level of what is logged: debug, info, warn or error." env:"PERENNIAL_LOG_LEVEL" default:"info"`
@@ -51,6 +56,12 @@ func (s *serving) check() error {
 	}
 	if s.BillingInFlight < 1 || s.BillingInFlight > 10_000 {
 		return errors.New("billing_in_flight must be from 1 to 10000")
+	}
+	if s.WebhooksInFlight < 1 || s.WebhooksInFlight > 10_000 {
+		return errors.New("webhooks_in_flight must be from 1 to 10000")
+	}
+	if s.WebhookKeep < time.Hour || s.WebhookKeep > 10*365*24*time.Hour {
+		return errors.New("webhook_keep must be from 1h to 87600h")
 	}
 	if s.Node < 0 || s.Node > 1023 {
 		return errors.New("node must be from 0 to 1023")
