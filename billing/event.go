@@ -16,18 +16,22 @@ const (
 	SubscriptionCreated  EventKind = "subscription.created"
 	SubscriptionChanged  EventKind = "subscription.changed"
 	SubscriptionEnded    EventKind = "subscription.ended"
-	ActivityRecorded     EventKind = "activity.recorded"
-	InvoiceIssued        EventKind = "invoice.issued"
-	PaymentApproved      EventKind = "payment.approved"
-	PaymentPending       EventKind = "payment.pending"
-	PaymentDeclined      EventKind = "payment.declined"
-	PaymentUnknown       EventKind = "payment.unknown"
-	PaymentReversed      EventKind = "payment.reversed"
-	PaymentChargedBack   EventKind = "payment.charged_back"
-	PaymentUnsettled     EventKind = "payment.unsettled"    // no look-up tells the outcome: a person must
-	PaymentContradicted  EventKind = "payment.contradicted" // the processor says otherwise than the person who settled it
-	WorkParked           EventKind = "work.parked"
-	WorkReleased         EventKind = "work.released"
+
+	SubscriptionRescheduled EventKind = "subscription.rescheduled" // its next billing has another date, by request
+	SubscriptionReactivated EventKind = "subscription.reactivated" // its cancellation was taken back
+
+	ActivityRecorded    EventKind = "activity.recorded"
+	InvoiceIssued       EventKind = "invoice.issued"
+	PaymentApproved     EventKind = "payment.approved"
+	PaymentPending      EventKind = "payment.pending"
+	PaymentDeclined     EventKind = "payment.declined"
+	PaymentUnknown      EventKind = "payment.unknown"
+	PaymentReversed     EventKind = "payment.reversed"
+	PaymentChargedBack  EventKind = "payment.charged_back"
+	PaymentUnsettled    EventKind = "payment.unsettled"    // no look-up tells the outcome: a person must
+	PaymentContradicted EventKind = "payment.contradicted" // the processor says otherwise than the person who settled it
+	WorkParked          EventKind = "work.parked"
+	WorkReleased        EventKind = "work.released"
 )
 
 // Event is one row of the outbox, written in the transaction of what it tells.

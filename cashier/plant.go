@@ -133,23 +133,27 @@ func (c *Cashier) NumberMethod(ctx context.Context, s *Session, customer, method
 	})
 }
 
-// NumberAttempt is the number by which an attempt is known to another system's
-// clients. One that has none gets one of those that make gives, for good.
+// NumberAttempt is AttemptNumber in a transaction of its own.
 func (c *Cashier) NumberAttempt(ctx context.Context, m *billing.Merchant, id billing.AttemptID, make func() string) (number string, err error) {
 	for tries := 1; ; tries++ {
 		err = c.Store.Update(ctx, m.ID, func(tx *store.Tx) error {
-			have, err := tx.Numbers(ctx, store.AttemptNumber, []int64{int64(id)})
-			if err != nil {
-				return err
-			}
-			if number = have[int64(id)]; number != "" {
-				return nil
-			}
-			number = make()
-			return reserveNumber(ctx, tx, store.AttemptNumber, number, int64(id))
+			number, err = AttemptNumber(ctx, tx, id, make)
+			return err
 		})
 		if billing.KindOf(err) != billing.Duplicate || tries == 5 {
 			return number, err
 		}
 	}
+}
+
+// AttemptNumber is the number by which an attempt is known to another system's
+// clients. One that has none gets the one that make gives, for good; if that is
+// taken the error is Duplicate, and the transaction must be done again.
+func AttemptNumber(ctx context.Context, tx *store.Tx, id billing.AttemptID, make func() string) (number string, err error) {
+	have, err := tx.Numbers(ctx, store.AttemptNumber, []int64{int64(id)})
+	if err != nil || have[int64(id)] != "" {
+		return have[int64(id)], err
+	}
+	number = make()
+	return number, reserveNumber(ctx, tx, store.AttemptNumber, number, int64(id))
 }

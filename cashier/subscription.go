@@ -313,10 +313,11 @@ func (c *Cashier) CancelAtEnd(ctx context.Context, s *Session, customer, r Ref, 
 
 // Extend gives a subscription days for nothing, see billing.Subscription.Extend.
 func (c *Cashier) Extend(ctx context.Context, s *Session, customer, r Ref, days int) (*billing.Subscription, error) {
-	return c.changeSubscription(ctx, s, customer, r, func(tx *store.Tx, _ *book, sub *billing.Subscription, a []billing.Adjustment) ([]billing.Adjustment, error) {
+	return c.changeSubscription(ctx, s, customer, r, func(tx *store.Tx, b *book, sub *billing.Subscription, a []billing.Adjustment) ([]billing.Adjustment, error) {
 		if err := sub.Extend(days, a); err != nil {
 			return nil, err
 		}
+		b.event(billing.SubscriptionRescheduled, sub.CustomerID, int64(sub.ID))
 		return a, tx.UpdateTerms(ctx, sub)
 	})
 }

@@ -359,8 +359,11 @@ func (c *Courier) take(ctx context.Context, id billing.MerchantID, e billing.End
 // of the lane go if this one has ended.
 func (c *Courier) settle(ctx context.Context, j *job, y *billing.Try) error {
 	var d *billing.Delivery
-	policy := c.ways[j.to.Dialect].Policy
-	outcome := Failed
+	form := c.ways[j.to.Dialect].Form
+	policy, pauses, outcome := form.Policy, form.Policy.Pauses, Failed
+	if form.Once != nil && form.Once(j.to.Settings) {
+		pauses = nil
+	}
 	err := c.Store.Update(ctx, j.merchant, func(tx *store.Tx) error {
 		if j.delivery.Lane != 0 { // held until the end, so that nobody lines up behind what ends now
 			if _, err := tx.LockEndpoint(ctx, j.to.ID); err != nil {
@@ -391,7 +394,7 @@ func (c *Courier) settle(ctx context.Context, j *job, y *billing.Try) error {
 		case y == nil:
 			d.LeaseUntil, d.Tries = time.Time{}, d.Tries-1 // it was not tried; somebody else is quicker
 		default:
-			d.Refused(now, policy.Pauses)
+			d.Refused(now, pauses)
 		}
 		if err := tx.UpdateDelivery(ctx, d); err != nil || d.EndedAt.IsZero() || d.Lane == 0 {
 			return err

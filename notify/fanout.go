@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/cashier"
 	"github.com/perennial-billing/perennial/store"
 )
 
@@ -94,7 +95,10 @@ func (f *fan) tell(ctx context.Context, e billing.Event) {
 		if len(to) == 0 || !form.Tells(e.Kind) {
 			continue
 		}
-		messages, err := encode(ctx, form, &Telling{View: &f.tx.View, Merchant: f.merchant, Event: e, Endpoints: to})
+		number := func(ctx context.Context, id billing.AttemptID, make func() string) (string, error) {
+			return cashier.AttemptNumber(ctx, f.tx, id, make)
+		}
+		messages, err := encode(ctx, form, &Telling{View: &f.tx.View, Merchant: f.merchant, Event: e, Endpoints: to, Number: number})
 		if err != nil {
 			f.unsaid = append(f.unsaid, fmt.Errorf("event %d (%s) in the form of %s: %w", e.ID, e.Kind, form.Dialect, err))
 			continue

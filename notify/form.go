@@ -30,6 +30,10 @@ type Form struct {
 	// Check says what is wrong with an endpoint's settings, which may be nil.
 	Check func(json.RawMessage) error
 
+	// Once reports whether an endpoint's settings say that a message which is not
+	// taken at once is given up; nil is never.
+	Once func(json.RawMessage) bool
+
 	// PerAccount is how many endpoints may tell of one account, 0 for any number.
 	PerAccount int
 }
@@ -40,6 +44,10 @@ type Telling struct {
 	Merchant  *billing.Merchant
 	Event     billing.Event
 	Endpoints []Endpoint // of the dialect, none of them disabled; of any account
+
+	// Number is the number by which an attempt is known on the dialect's wire. One
+	// that has none gets the one that make gives, see cashier.AttemptNumber.
+	Number func(ctx context.Context, id billing.AttemptID, make func() string) (string, error)
 }
 
 // Endpoint is an endpoint with what is secret of it.
