@@ -89,7 +89,7 @@ var arrows = map[string][]string{
 	"setup":                   {"billing", "cashier", "store", "notify"},
 	"audit":                   {"billing", "store"},
 	"node":                    {"billing", "sqldb", "store"},
-	"simulate":                {"billing", "store", "vault", "processor", "processor/sandbox", "sqldb", "cashier", "billrun"},
+	"simulate":                {"billing", "store", "vault", "processor", "processor/sandbox", "sqldb", "cashier", "billrun", "dialect/unipay"},
 	"bench":                   {anything},
 	"cmd/perennial":           {anything},
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // verb is something that a client asks for.
-type verb func(ctx context.Context, c *cashier.Cashier, s *cashier.Session) error
+type verb func(ctx context.Context, p *process, s *cashier.Session) error
 
 // wish is what a client wants: an act, for whom, and the lot that fills in the
 // rest.
@@ -23,6 +23,7 @@ type wish struct {
 	shop *shop
 	who  *person
 	r    *rand.Rand
+	wire bool // it is said over the wire, where the wire has words for it
 }
 
 // play plays one act: someone begins what it says, and then the lot decides who
@@ -37,7 +38,7 @@ func (w *world) play(a Act) {
 			if err != nil {
 				return err
 			}
-			return do(ctx, p.cashier, s)
+			return do(ctx, p, s)
 		})
 	} else {
 		w.surroundings(a, shop, p, r)
@@ -60,6 +61,10 @@ func (w *world) surroundings(a Act, shop *shop, p *process, r *rand.Rand) {
 		w.line.down, w.line.acts = int(a.N), a.B%2 == 0
 	case actTwice:
 		w.line.twice = int(a.N)
+	case actCrossed:
+		w.line.crossed = int(a.N)
+	case actRepeat:
+		w.line.repeat = int(a.N)
 	case actDeliver:
 		_, err := w.bank.Deliver(w.ctx)
 		w.check(err)
@@ -83,6 +88,8 @@ func (w *world) surroundings(a Act, shop *shop, p *process, r *rand.Rand) {
 			_, err = p.runner.AsOf(ctx, shop.id, m.Today(m.Now(w.wall)))
 			return err
 		})
+	case actByHand:
+		w.begin(p, "clerk", func(ctx context.Context) error { return w.settleByHand(ctx, p, shop, a.A) })
 	case actKill:
 		w.kill(p)
 	case actGoOn:
@@ -173,12 +180,12 @@ func (w *world) trouble(a Act, shop *shop, r *rand.Rand) {
 
 // client finds what a client does in an act, nil if it is none of a client's.
 func (w *world) client(a Act, shop *shop, r *rand.Rand) verb {
-	none := func(context.Context, *cashier.Cashier, *cashier.Session) error { return nil }
+	none := func(context.Context, *process, *cashier.Session) error { return nil }
 	if a.Kind == actCustomer {
-		return w.enrol(wish{a, shop, nil, r})
+		return w.enrol(wish{Act: a, shop: shop, r: r})
 	}
 	customer, ok := pick(shop.customers, a.A)
-	x := wish{a, shop, customer, r}
+	x := wish{Act: a, shop: shop, who: customer, r: r, wire: a.Lot%3 == 0}
 	if do := w.moneyVerb(x); do != nil {
 		if !ok {
 			return none
@@ -198,27 +205,48 @@ func (w *world) client(a Act, shop *shop, r *rand.Rand) verb {
 func (w *world) moneyVerb(x wish) verb {
 	switch x.Kind {
 	case actCharge, actKeyed, actCredit, actInstalment:
-		return func(ctx context.Context, c *cashier.Cashier, s *cashier.Session) error {
-			return w.charge(ctx, x, c, s)
+		return func(ctx context.Context, p *process, s *cashier.Session) error {
+			return w.charge(ctx, x, p, s)
 		}
 	case actReplay, actTwist:
-		return func(ctx context.Context, c *cashier.Cashier, s *cashier.Session) error {
-			return w.again(ctx, x, c, s)
+		return func(ctx context.Context, p *process, s *cashier.Session) error {
+			return w.again(ctx, x, p, s)
 		}
 	case actReverse:
-		return func(ctx context.Context, c *cashier.Cashier, s *cashier.Session) error {
+		return func(ctx context.Context, p *process, s *cashier.Session) error {
 			list, err := activities(ctx, s, x.who)
 			if x.r.IntN(3) > 0 { // what came from the processor is of most interest
 				list = slices.DeleteFunc(list, func(y *billing.Activity) bool { return y.AttemptID == 0 || y.AdjustedBy != 0 })
 			}
 			// A chargeback that a clerk takes back by hand is his word against the bank's.
 			if one, ok := pick(list, x.B); ok && one.Kind != billing.Chargeback {
-				_, err = c.Reverse(ctx, s, x.who.ref, cashier.Ref{ID: int64(one.ID)}, "")
+				if x.wire {
+					return caller{w, p, x.shop}.order(ctx, x.who, fmt.Sprintf("transactions/%d/~reverse", one.ID), map[string]string{})
+				}
+				_, err = p.cashier.Reverse(ctx, s, x.who.ref, cashier.Ref{ID: int64(one.ID)}, "")
 			}
 			return err
 		}
+	case actRefund:
+		return func(ctx context.Context, p *process, s *cashier.Session) error {
+			list, err := activities(ctx, s, x.who)
+			list = slices.DeleteFunc(list, func(y *billing.Activity) bool { return y.Kind != billing.Payment && y.Kind != billing.Claim })
+			one, ok := pick(list, x.B)
+			if !ok || err != nil {
+				return err
+			}
+			q := cashier.RefundRequest{Ends: x.r.IntN(4) == 0}
+			if x.r.IntN(4) > 0 {
+				q.Amount = max(one.Amount.Minor()/(1+x.r.Int64N(4)), 1)
+			}
+			if x.r.IntN(4) == 0 {
+				q.By = []billing.AttemptKind{billing.AskVoid, billing.AskRefund}[x.r.IntN(2)]
+			}
+			_, err = p.cashier.Refund(ctx, s, one.ID, q)
+			return err
+		}
 	case actRecord:
-		return func(ctx context.Context, c *cashier.Cashier, s *cashier.Session) error {
+		return func(ctx context.Context, p *process, s *cashier.Session) error {
 			kinds := []cashier.RecordRequest{{Kind: billing.Invoice}, {Kind: billing.ServiceFee}, {Kind: billing.Credit}, {Kind: billing.LateFee},
 				{Kind: billing.Payment, Instrument: billing.Cash}, {Kind: billing.Payment, Instrument: billing.Allowance},
 				{Kind: billing.Refund, Instrument: billing.Check}, {Kind: billing.WriteOff, Instrument: billing.WrittenOff}}
@@ -227,7 +255,7 @@ func (w *world) moneyVerb(x wish) verb {
 			if x.r.IntN(3) == 0 {
 				q.Due = s.Today().AddDays(x.r.IntN(20) - 5)
 			}
-			_, err := c.Record(ctx, s, x.who.ref, q)
+			_, err := p.cashier.Record(ctx, s, x.who.ref, q)
 			return err
 		}
 	default:
@@ -245,7 +273,7 @@ func activities(ctx context.Context, s *cashier.Session, who *person) (list []*b
 }
 
 // charge charges a card or account, or pays to one.
-func (w *world) charge(ctx context.Context, x wish, c *cashier.Cashier, s *cashier.Session) error {
+func (w *world) charge(ctx context.Context, x wish, p *process, s *cashier.Session) error {
 	q := cashier.ChargeRequest{Amount: x.N, Tax: []int64{0, 11}[x.r.IntN(2)], Credit: x.Kind == actCredit}
 	method, ok := pick(x.who.methods, x.B)
 	switch {
@@ -267,12 +295,15 @@ func (w *world) charge(ctx context.Context, x wish, c *cashier.Cashier, s *cashi
 			}
 		}
 	}
-	k := &keyed{customer: x.who.ref, request: q}
+	k := &keyed{customer: x.who.ref, request: q, wire: x.wire}
 	if x.Kind == actKeyed {
 		k.request.Key = fmt.Sprintf("key%d", len(x.shop.keys))
 		x.shop.keys = append(x.shop.keys, k)
 	}
-	receipt, err := c.Charge(ctx, s, x.who.ref, k.request)
+	if k.wire {
+		return caller{w, p, x.shop}.charge(ctx, k)
+	}
+	receipt, err := p.cashier.Charge(ctx, s, x.who.ref, k.request)
 	if err == nil {
 		w.told(k, receipt)
 	}
@@ -292,24 +323,30 @@ func (w *world) told(k *keyed, r *cashier.Receipt) {
 }
 
 // again sends a charge with a used key once more, or another one with its key.
-func (w *world) again(ctx context.Context, x wish, c *cashier.Cashier, s *cashier.Session) error {
+func (w *world) again(ctx context.Context, x wish, p *process, s *cashier.Session) error {
 	k, ok := pick(x.shop.keys, x.B)
 	if !ok {
 		return nil
 	}
 	if x.Kind == actReplay {
-		receipt, err := c.Charge(ctx, s, k.customer, k.request)
+		if k.wire {
+			return caller{w, p, x.shop}.charge(ctx, k)
+		}
+		receipt, err := p.cashier.Charge(ctx, s, k.customer, k.request)
 		if err == nil {
 			w.told(k, receipt)
 		}
 		return err
 	}
-	if k.attempt == 0 {
+	if k.attempt == 0 && k.transaction == 0 {
 		return nil
 	}
 	other := k.request
 	other.Amount++
-	if _, err := c.Charge(ctx, s, k.customer, other); billing.KindOf(err) != billing.Conflict {
+	if k.wire {
+		return caller{w, p, x.shop}.twist(ctx, k, other)
+	}
+	if _, err := p.cashier.Charge(ctx, s, k.customer, other); billing.KindOf(err) != billing.Conflict {
 		w.fault("key", "%s was taken for another charge: %v", k.request.Key, err)
 	}
 	return nil

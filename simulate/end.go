@@ -16,7 +16,7 @@ func (w *world) end() {
 	w.deaths = 0
 	r := lottery(w.story.Seed, 3)
 	w.settle(r, -1)
-	w.line.down, w.line.twice = 0, 0
+	w.line.down, w.line.twice, w.line.crossed, w.line.repeat = 0, 0, 0, 0
 	for _, s := range w.shops {
 		w.check(w.bank.SetFaults(w.ctx, s.code))
 	}

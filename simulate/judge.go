@@ -334,10 +334,16 @@ func (w *world) judgeKeys() error {
 			return err
 		}
 		for _, k := range s.keys {
-			attempt, used := l.keys[k.request.Key]
+			attempt, used := l.keys[k.known()]
 			if !used {
-				if k.attempt != 0 {
+				if k.attempt != 0 || k.transaction != 0 {
 					w.fault("key", "%s: %s stood for attempt %d and is not known", s.code, k.request.Key, k.attempt)
+				}
+				continue
+			}
+			if k.wire {
+				if err := (caller{w, w.processes[0], s}).judgeKey(w.ctx, k, l.attempt[attempt]); err != nil {
+					return err
 				}
 				continue
 			}

@@ -21,12 +21,15 @@ type line struct {
 	bank *sandbox.Bank
 	next http.RoundTripper
 
-	mu     sync.Mutex
-	down   int  // requests that cannot be sent
-	acts   bool // of which only those that move money
-	twice  int  // requests that arrive twice
-	absent map[string]int
-	hangUp context.CancelFunc // of the request under way
+	mu      sync.Mutex
+	down    int  // requests that cannot be sent
+	acts    bool // of which only those that move money
+	twice   int  // requests that arrive twice
+	crossed int  // answers to acts that are those to an act before
+	repeat  int  // answers that tell notices again
+	before  []byte
+	absent  map[string]int
+	hangUp  context.CancelFunc // of the request under way
 }
 
 // mostAbsent is how often the bank may say of one reference that it has not seen
@@ -55,8 +58,46 @@ func (l *line) take(n *int) bool {
 
 // RoundTrip carries a request to the bank.
 func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := l.request(r)
+	if err != nil || resp.StatusCode != http.StatusOK || r.Method != http.MethodPost {
+		return resp, err
+	}
+	return l.cross(resp)
+}
+
+// cross puts, when it is the time for it, the answer to an act before in the
+// place of the one that came.
+func (l *line) cross(resp *http.Response) (*http.Response, error) {
+	body, err := io.ReadAll(resp.Body)
+	if err != nil { // the line broke in the middle, which the client shall see
+		resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), breaking{err}))
+		return resp, nil
+	}
+	told := body
+	if l.before != nil && l.take(&l.crossed) {
+		told = l.before
+	}
+	l.before = body
+	resp.Body = io.NopCloser(bytes.NewReader(told))
+	return resp, nil
+}
+
+// breaking is a line that is cut.
+type breaking struct{ err error }
+
+// Read fails.
+func (b breaking) Read([]byte) (int, error) { return 0, b.err }
+
+// request carries a request to the bank, or not.
+func (l *line) request(r *http.Request) (*http.Response, error) {
 	if (r.Method == http.MethodPost || !l.acts) && l.take(&l.down) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+	}
+	if strings.HasSuffix(r.URL.Path, "/notices") && l.take(&l.repeat) {
+		q := r.URL.Query()
+		q.Set("after", "0")
+		r = r.Clone(r.Context())
+		r.URL.RawQuery = q.Encode()
 	}
 	looking := strings.Contains(r.URL.Path, "/references/")
 	if looking {

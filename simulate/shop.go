@@ -7,6 +7,7 @@ import (
 
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/cashier"
+	"github.com/perennial-billing/perennial/dialect/unipay"
 	"github.com/perennial-billing/perennial/processor/sandbox"
 	"github.com/perennial-billing/perennial/store"
 )
@@ -35,6 +36,17 @@ type keyed struct {
 	customer cashier.Ref
 	request  cashier.ChargeRequest
 	attempt  billing.AttemptID // what the client was told, 0 if nothing yet
+
+	wire        bool  // it is sent over the wire
+	transaction int64 // what the client was told there, 0 if nothing yet
+}
+
+// known is the key as the books know it.
+func (k *keyed) known() string {
+	if k.wire {
+		return unipay.Name + ":" + k.request.Key
+	}
+	return k.request.Key
 }
 
 // openShop makes a merchant with settings by lot.
@@ -72,6 +84,9 @@ func (w *world) openShop(n int) error {
 	}
 	account := &billing.Account{Code: "2001", Name: "Main", CreatedAt: m.CreatedAt}
 	if err := w.books.Update(w.ctx, m.ID, func(tx *store.Tx) error { return tx.InsertAccount(w.ctx, account) }); err != nil {
+		return err
+	}
+	if err := w.admit(m); err != nil {
 		return err
 	}
 	terms := sandbox.Terms{SettleDays: 1 + r.IntN(5), LateDays: 1 + r.IntN(9)}

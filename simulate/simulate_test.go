@@ -49,17 +49,22 @@ func TestSeeds(t *testing.T) {
 
 func play(t *testing.T, s *simulate.Stage, seed uint64) *simulate.Result {
 	t.Helper()
+	return playStory(t, s, simulate.Tell(seed))
+}
+
+func playStory(t *testing.T, s *simulate.Stage, story simulate.Story) *simulate.Result {
+	t.Helper()
 	ctx := context.Background()
-	r, err := s.Play(ctx, simulate.Tell(seed))
+	r, err := s.Play(ctx, story)
 	if err != nil {
-		t.Fatalf("seed %d: %v", seed, err)
+		t.Fatalf("seed %d: %v", story.Seed, err)
 	}
 	if len(r.Faults) > 0 {
-		story, short, err := s.Shrink(ctx, simulate.Tell(seed), r.Faults[0].Rule)
+		story, short, err := s.Shrink(ctx, story, r.Faults[0].Rule)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Fatalf("seed %d: %v\n%s\n%s\n%s", seed, r.Faults, story, strings.Join(short.Log, "\n"), short.Books)
+		t.Fatalf("seed %d: %v\n%s\n%s\n%s", story.Seed, r.Faults, story, strings.Join(short.Log, "\n"), short.Books)
 	}
 	return r
 }

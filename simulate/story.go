@@ -30,11 +30,15 @@ const (
 	actResume     Kind = "resume"     //
 	actCancel     Kind = "cancel"     //
 	actReverse    Kind = "reverse"    // of any activity
+	actRefund     Kind = "refund"     // of a part of a payment, or all; perhaps its subscription ends with it
 	actRecord     Kind = "record"     // an invoice, fee, credit, or money that moved elsewhere
+	actByHand     Kind = "by-hand"    // a clerk looks up at the bank what became of an unknown attempt, and settles it
 	actTrouble    Kind = "trouble"    // the bank misbehaves
 	actCalm       Kind = "calm"       // the bank behaves
 	actDown       Kind = "down"       // the line to the bank is down for some requests
 	actTwice      Kind = "twice"      // requests arrive twice at the bank
+	actCrossed    Kind = "crossed"    // answers of the bank are those to requests before
+	actRepeat     Kind = "repeat"     // the bank tells its notices again
 	actDeliver    Kind = "deliver"    // late requests arrive
 	actDays       Kind = "days"       // a merchant's clock goes forward, and a worker runs
 	actMinutes    Kind = "minutes"    // the world's clock goes forward
@@ -91,7 +95,7 @@ var weights = []struct {
 }{
 	{actCustomer, 6}, {actMethod, 4}, {actSubscribe, 8}, {actCharge, 4}, {actKeyed, 8}, {actReplay, 6}, {actTwist, 1},
 	{actCredit, 2}, {actExpiry, 3}, {actSwitch, 3}, {actMethodOff, 3}, {actOff, 2}, {actFreeze, 4}, {actPause, 3}, {actResume, 3},
-	{actCancel, 3}, {actReverse, 8}, {actRecord, 6}, {actTrouble, 9}, {actCalm, 2}, {actDown, 4}, {actTwice, 3}, {actDeliver, 2},
+	{actCancel, 3}, {actReverse, 8}, {actRefund, 4}, {actByHand, 4}, {actCrossed, 2}, {actRepeat, 2}, {actRecord, 6}, {actTrouble, 9}, {actCalm, 2}, {actDown, 4}, {actTwice, 3}, {actDeliver, 2},
 	{actDays, 26}, {actMinutes, 12}, {actRun, 14}, {actBillToday, 2}, {actGoOn, 3}, {actKill, 2}, {actInstalment, 6},
 }
 
@@ -129,7 +133,7 @@ func (s *Story) act(k Kind, r *rand.Rand, m int) Act {
 		a.N = []int64{1, 1, 1, 2, 3, 7, 14, 31, 31, 90}[r.IntN(10)]
 	case actMinutes:
 		a.N = []int64{1, 2, 5, 30, 400}[r.IntN(5)]
-	case actDown, actTwice:
+	case actDown, actTwice, actCrossed, actRepeat:
 		a.N = 1 + r.Int64N(5)
 	default:
 		a.N = amount(r)

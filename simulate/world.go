@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/billrun"
 	"github.com/perennial-billing/perennial/cashier"
+	"github.com/perennial-billing/perennial/dialect/unipay"
 	"github.com/perennial-billing/perennial/processor"
 	"github.com/perennial-billing/perennial/processor/sandbox"
 	"github.com/perennial-billing/perennial/sqldb"
@@ -62,6 +64,7 @@ type world struct {
 type process struct {
 	cashier *cashier.Cashier
 	runner  *billrun.Runner
+	wire    http.Handler // the same, as clients reach it
 }
 
 // actor is someone in the middle of something: a coroutine that stands still at
@@ -163,7 +166,7 @@ func (w *world) boot() *process {
 		Processor: func(*billing.Merchant) (*processor.Account, error) { return w.account, nil }})
 	batch := 1 + len(w.processes)*2 // small, so that work is divided among many
 	r := billrun.New(billrun.Options{Store: w.books, Cashier: c, Now: w.now, Log: log, Batch: batch, InFlight: 1})
-	return &process{cashier: c, runner: r}
+	return &process{cashier: c, runner: r, wire: unipay.New(unipay.Options{Cashier: c, Log: log})}
 }
 
 func (w *world) log(format string, args ...any) {

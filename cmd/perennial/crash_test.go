@@ -101,7 +101,7 @@ func (s *siege) run(t *testing.T) {
 	clients := s.send(t, towers)
 	r := rand.New(rand.NewPCG(s.seed, 0))
 	tell := time.Now()
-	for k := range s.kills {
+	for k := 0; k < s.kills; k++ {
 		if round := k * s.rounds / s.kills; round > (k-1)*s.rounds/s.kills {
 			s.moveTo(t, g.core, round)
 		}
@@ -110,6 +110,9 @@ func (s *siege) run(t *testing.T) {
 			tell = time.Now()
 			n, _ := captures(t, s.place)
 			t.Logf("%d of %d kills, %d captures", k+1, s.kills, n)
+			if s.rounds == 1 && n >= s.due+s.due/50 {
+				s.kills = k + 1 // all is done, and kills prove nothing any more
+			}
 		}
 		if t.Failed() {
 			break

@@ -190,6 +190,23 @@ func TestLate(t *testing.T) {
 		}
 		lookup(delivered, true)
 
+		var several []processor.Request
+		for range 6 {
+			several = append(several, late(-1))
+		}
+		if n, err := bank.Deliver(t.Context()); n != len(several) || err != nil {
+			t.Errorf("delivered %d, error %v", n, err)
+		}
+		lines, err := bank.Journal(t.Context(), "demo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range lines[len(lines)-len(several):] {
+			if line.Reference != several[i].Reference {
+				t.Errorf("%s was delivered where it was the turn of %s", line.Reference, several[i].Reference)
+			}
+		}
+
 		sentAgain := late(-1)
 		want(t, x.Charge, sentAgain, billing.AttemptApproved, "00")
 		lookup(sentAgain, true)
@@ -198,6 +215,8 @@ func TestLate(t *testing.T) {
 		}
 		same(t, "journal", []string{
 			"03-01 capture c-1 00 19.99 USD", "03-01 capture c-2 00 19.99 USD", "03-01 capture c-3 00 19.99 USD",
+			"03-01 capture c-4 00 19.99 USD", "03-01 capture c-5 00 19.99 USD", "03-01 capture c-6 00 19.99 USD",
+			"03-01 capture c-7 00 19.99 USD", "03-01 capture c-8 00 19.99 USD", "03-01 capture c-9 00 19.99 USD",
 		}, x.journal(t))
 	})
 }

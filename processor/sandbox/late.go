@@ -1,8 +1,10 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 )
 
 // heldKey names a request that is late.
@@ -67,7 +69,7 @@ func (b *Bank) deliver(ctx context.Context, merchant, reference string) error {
 }
 
 // Deliver lets all requests arrive that were held back by the trouble Late, in
-// no particular order, and tells how many there were.
+// the order of merchants and references, and tells how many there were.
 func (b *Bank) Deliver(ctx context.Context) (int, error) {
 	b.mu.Lock()
 	keys := make([]heldKey, 0, len(b.held))
@@ -75,6 +77,9 @@ func (b *Bank) Deliver(ctx context.Context) (int, error) {
 		keys = append(keys, k)
 	}
 	b.mu.Unlock()
+	slices.SortFunc(keys, func(x, y heldKey) int {
+		return cmp.Or(cmp.Compare(x.merchant, y.merchant), cmp.Compare(x.reference, y.reference))
+	})
 	for _, k := range keys {
 		if err := b.deliver(ctx, k.merchant, k.reference); err != nil {
 			return 0, err
