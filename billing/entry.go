@@ -54,6 +54,10 @@ func Postings(a, adjusted *Activity, processor string) []Entry {
 		}
 		return nil
 	case Decline:
+		if adjusted.State == Posted && a.Amount.Minor() < adjusted.Amount.Minor() {
+			// It came back after a part of it had been refunded: only the rest did.
+			return flow(a, till(a.Instrument, processor), Receivable)
+		}
 		// adjusted still has the state it had before it was declined.
 		return negate(a, Postings(adjusted, nil, processor))
 	case InvoiceReversal, CreditReversal, Void, RefundReversal, ChargebackReversal:

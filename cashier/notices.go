@@ -111,7 +111,7 @@ func (c *Cashier) take(ctx context.Context, b *book, a *billing.Attempt, n billi
 		was := a.State
 		a.State, a.Response, a.CheckAt, a.LeaseUntil = billing.AttemptDeclined, n.Response, time.Time{}, time.Time{}
 		b.answered = append(b.answered, a)
-		return b.decline(ctx, a, was)
+		return b.decline(ctx, a, was, n.Amount)
 	case billing.NoticeChargeback:
 		return b.chargeback(ctx, a, pay, n)
 	case billing.NoticeChargebackReversed:

@@ -196,7 +196,7 @@ func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome,
 		}
 		return b.approveReversal(ctx, a)
 	case billing.AttemptDeclined:
-		return b.decline(ctx, a, was)
+		return b.decline(ctx, a, was, a.Amount)
 	case billing.Sending:
 	}
 	panic("cashier: an outcome in state " + string(o.State))
@@ -346,7 +346,7 @@ const laterSeq = 8
 // not to be, or the return of a claim that had been accepted. Its debts are
 // open again and are claimed later, or never, by the merchant's schedule
 // (protocols/unipay.md 4.6, 6.4).
-func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.AttemptState) error {
+func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.AttemptState, back billing.Money) error {
 	switch a.Kind {
 	case billing.AskVoid, billing.AskRefund:
 		return b.releaseReversal(ctx, a)
@@ -363,6 +363,9 @@ func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.Atte
 	switch {
 	case was == billing.AttemptPending || was == billing.AttemptApproved:
 		no.State = billing.Posted
+		if back.Sign() > 0 && back.Minor() < no.Amount.Minor() { // a part was refunded before
+			no.Amount, no.Tax = back, billing.Minor(0, back.Currency())
+		}
 		freed, err := b.reverse(ctx, pay, billing.Decline, no, a.Processor)
 		if err != nil {
 			return err
@@ -378,7 +381,10 @@ func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.Atte
 	default:
 		b.post(no, pay, a.Processor)
 	}
-	pay.State, pay.AdjustedBy = billing.Declined, no.ID
+	pay.AdjustedBy = no.ID
+	if no.Amount == pay.Amount {
+		pay.State = billing.Declined
+	} // else what was refunded of it before stays paid, and goes on covering
 	b.touch(pay)
 	again := false
 	for _, d := range append(debts, reopened...) {
