@@ -25,8 +25,16 @@ func scanEndpoint(r sqldb.Row) (*billing.Endpoint, error) {
 }
 
 // ToTell lists the merchants that have events waiting to be told, or messages
-// that are due at an instant of the world's clock.
+// that are due at an instant of the world's clock. On books that are spread over
+// several machines it lists all that have endpoints; see MerchantsDue.
 func (s *Store) ToTell(ctx context.Context, wall time.Time) (ids []billing.MerchantID, err error) {
+	spread, err := s.isSpread(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if spread {
+		return s.Telling(ctx)
+	}
 	err = s.db.View(ctx, func(tx *sqldb.Tx) error {
 		ids, err = sqldb.Query(ctx, tx, sqldb.Scalar[billing.MerchantID], `SELECT DISTINCT e.merchant_id FROM endpoint e
 			WHERE EXISTS (SELECT 1 FROM event v WHERE v.merchant_id = e.merchant_id AND v.waiting)

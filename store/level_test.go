@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -10,9 +11,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/perennial-billing/perennial/sqldb"
 	"github.com/perennial-billing/perennial/sqldb/sqldbtest"
+	"github.com/perennial-billing/perennial/store"
 )
 
 // The laws by which programs of two versions work on one database while servers
@@ -270,4 +273,49 @@ func TestMerchantLeads(t *testing.T) {
 			t.Errorf("only %d tables were looked at", n)
 		}
 	})
+}
+
+// TestNewerSchema: a program runs on a schema that is newer than its own as long
+// as that says so, and refuses one that has left it behind, or is older.
+func TestNewerSchema(t *testing.T) {
+	t.Parallel()
+	sqldbtest.RunAddress(t, func(t *testing.T, address string) {
+		s, err := store.Open(t.Context(), address, store.Options{Now: time.Now, MaxConns: 2, Volatile: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		db, err := sqldb.Open(t.Context(), address, sqldb.Options{MaxConns: 2, Volatile: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		all := levels(t)
+		migrateTo(t, db, all[len(all)-2])
+		if ready, err := s.Migrated(t.Context()); ready || err != nil {
+			t.Errorf("on an older schema: %v, %v", ready, err)
+		}
+		if err := s.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if ready, err := s.Migrated(t.Context()); !ready || err != nil {
+			t.Errorf("on its own schema: %v, %v", ready, err)
+		}
+		exec(t, db, `INSERT INTO `+versionTable+` (version_id, is_applied) VALUES (9999, TRUE)`)
+		if ready, err := s.Migrated(t.Context()); !ready || err != nil {
+			t.Errorf("on a newer schema: %v, %v", ready, err)
+		}
+		exec(t, db, `UPDATE compatible SET oldest = 9999`)
+		if ready, err := s.Migrated(t.Context()); ready || !errors.Is(err, store.ErrTooNew) {
+			t.Errorf("on a schema that has left it behind: %v, %v", ready, err)
+		}
+	})
+}
+
+func exec(t *testing.T, db *sqldb.DB, q string) {
+	t.Helper()
+	err := db.Update(t.Context(), func(tx *sqldb.Tx) error { _, err := tx.Exec(t.Context(), q); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -79,7 +79,18 @@ func (v *View) Backlog(ctx context.Context, at time.Time) (b Backlog, err error)
 // world's clock: something of theirs is due by their own clock, or a lease has
 // run out. It looks at the head of each queue and holds no lock. Whether there
 // is work is decided by Work and by the merchant's clock; this must not miss it.
+//
+// On books that are spread over several machines it names every merchant: there a
+// subquery cannot be asked for each row of a table that lies on all of them, and
+// the looks at the queues are shared out as the merchants are.
 func (s *Store) MerchantsDue(ctx context.Context, wall time.Time) (ids []billing.MerchantID, err error) {
+	spread, err := s.isSpread(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if spread {
+		return s.MerchantIDs(ctx)
+	}
 	err = s.db.View(ctx, func(tx *sqldb.Tx) error {
 		ids, err = sqldb.Query(ctx, tx, sqldb.Scalar[billing.MerchantID], merchantsDue, wall.UnixMicro())
 		return err

@@ -266,6 +266,9 @@ var acrossMerchants = map[string]string{
 	"FROM pg_control_system()":                    "where the database is",
 	"SELECT DISTINCT merchant_id FROM endpoint":   "finds the merchants who are told of events",
 	"SELECT DISTINCT e.merchant_id FROM endpoint": "finds the merchants for whom something is to be delivered",
+	"FROM merchant) AS m":                         "finds the merchants with work; on books that are spread all of them are named instead",
+	"pg_class":                                    "how the tables lie",
+	"pg_dist_partition":                           "whether the tables are spread",
 	"FROM compatible":                             "which programs the schema is for",
 }
 

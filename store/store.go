@@ -23,6 +23,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/perennial-billing/perennial/billing"
@@ -46,8 +47,9 @@ type Options struct {
 
 // Store is the books on one database. It is safe for concurrent use.
 type Store struct {
-	db  *sqldb.DB
-	ids *idMaker
+	db     *sqldb.DB
+	ids    *idMaker
+	spread atomic.Int32 // whether the books lie on several machines, as far as it is known
 }
 
 // Open connects to "postgres://…" or "sqlite:FILE". Migrate must have run on

@@ -68,25 +68,32 @@ func (c *loginUnlockCommand) Run(ctx context.Context, p *process) (err error) {
 // migrateCommand migrates the books.
 type migrateCommand struct {
 	place
+	Citus bool `name:"citus" help:"Print the statements that spread the books by merchant over a Citus cluster, and change nothing."`
 }
 
 // Help is shown by perennial migrate --help.
 func (migrateCommand) Help() string {
-	return `Servers do this when they start. Run it by itself to have it done before the first of several servers starts, or by a user of the database who may change tables where the servers' may not. Servers of the version before run on with the new schema.
+	return `Servers do this when they start. Run it by itself to have it done before the first of several servers starts, or by a user of the database who may change tables where the servers' may not. Servers of the version before run on with the new schema. Several that migrate at once do no harm.
+
+--citus prints what is to be run on the coordinator of a Citus cluster; docs/scaling.md has the rest. It lists only what is not spread yet.
 
 Examples:
 
   perennial migrate
-  perennial migrate --db "$PERENNIAL_DB"`
+  perennial migrate --db "$PERENNIAL_DB"
+  perennial migrate --db "$PERENNIAL_DB" --citus > spread.sql`
 }
 
 // Run migrates the books, and the sandbox bank's where they are ours to keep.
 func (c *migrateCommand) Run(ctx context.Context, p *process) (err error) {
-	books, err := p.openStore(ctx, coreOptions{place: c.place, Create: true})
+	books, err := p.openStore(ctx, coreOptions{place: c.place, Create: !c.Citus})
 	if err != nil {
 		return err
 	}
 	defer closing(books, &err)
+	if c.Citus {
+		return p.tellSpread(ctx, books)
+	}
 	if c.BankURL == "" {
 		_, bankBooks, err := openBank(ctx, c.place)
 		if err != nil {
@@ -98,6 +105,24 @@ func (c *migrateCommand) Run(ctx context.Context, p *process) (err error) {
 	}
 	_, err = fmt.Fprintf(p.stdout, "the books at %s (%s) are of this version\n", c.place, books.Engine())
 	return err
+}
+
+// tellSpread prints the statements that spread the books.
+func (p *process) tellSpread(ctx context.Context, books *store.Store) error {
+	statements, err := books.Spread(ctx)
+	if err != nil {
+		return err
+	}
+	if len(statements) == 0 {
+		_, err = fmt.Fprintln(p.stdout, "-- everything is spread")
+		return err
+	}
+	for _, q := range statements {
+		if _, err := fmt.Fprintln(p.stdout, q+";"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // versionCommand prints the version.
