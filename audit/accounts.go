@@ -254,6 +254,10 @@ func (a *auditor) checkSource(s *sheet, act *billing.Activity) {
 		if by.Kind != billing.AskCharge || by.CustomerID != act.CustomerID {
 			a.fault(Attempts, "%s is of %s", a.name(act), named(by))
 		}
+	case billing.RefundReversal: // money that had left came back
+		if by.ActivityID != act.Adjusts {
+			a.fault(Attempts, "%s is of %s", a.name(act), named(by))
+		}
 	default:
 		if by.ActivityID != act.ID {
 			a.fault(Attempts, "%s is of %s, which is to become activity %d", a.name(act), named(by), by.ActivityID)

@@ -189,6 +189,8 @@ func (a *auditor) checkBecomes(p *asked, t *billing.Attempt) {
 	kind, state := becomes(t)
 	act := p.activities[t.ActivityID]
 	switch {
+	case t.State == billing.AttemptDeclined && act != nil && act.Kind == billing.Refund && act.State == billing.Posted && act.AdjustedBy != 0:
+		// Money that had left came back.
 	case kind == "" && act != nil:
 		a.fault(Attempts, "%s is %s and has become %s", named(t), t.State, a.name(act))
 	case act == nil && t.Claim && t.State == billing.AttemptDeclined:

@@ -23,6 +23,7 @@ const (
 	InProgress                  // an idempotency key came again while its first use is under way
 	Limited                     // too much, too often
 	Unavailable                 // not now; nothing was done
+	OutcomeUnknown              // it was asked for and nobody knows yet whether it was done: it is being cleared up and must not be repeated
 )
 
 // Error is the one error type whose text may be shown to a client. Message is

@@ -129,7 +129,7 @@ func TestReturnWhileVoided(t *testing.T) {
 		faults(t, s, sandbox.Fault{On: []string{"void"}, Do: sandbox.ErrorAfter, Count: 1},
 			sandbox.Fault{On: []string{sandbox.OnLookup}, Do: sandbox.ErrorAfter, Count: 1})
 		_, err := s.Cashier.Reverse(context.Background(), s.Session(), customer, cashier.Ref{ID: int64(paid.Activity.ID)}, "")
-		if billing.KindOf(err) != billing.Unavailable {
+		if billing.KindOf(err) != billing.OutcomeUnknown {
 			t.Fatalf("reverse: %v", err)
 		}
 		s.MoveTo("2020-01-20")

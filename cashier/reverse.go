@@ -12,6 +12,11 @@ import (
 // statement of debt or credit is reversed in the books alone; a payment through
 // a processor is voided on the day it was made and refunded after, by the
 // processor first and then in the books (protocols/unipay.md 4.6).
+//
+// While nobody knows whether the processor did so, the error is of the kind
+// OutcomeUnknown, and the activity is the one that there will be if it did, in
+// state unknown. It is not in the account yet; the payment stands as it was, and
+// is claimed, so that nothing else takes it back.
 func (c *Cashier) Reverse(ctx context.Context, s *Session, customer, r Ref, note string) (*billing.Activity, error) {
 	var by *billing.Activity
 	var pay *billing.Activity
@@ -187,7 +192,13 @@ func (c *Cashier) undo(ctx context.Context, s *Session, u undoing) (by *billing.
 	case billing.AttemptDeclined:
 		return nil, true, nil
 	case billing.AttemptUnknown:
-		return nil, false, billing.Errorf(billing.Unavailable,
+		by := activityOf(attempt, billing.Void, billing.Unknown)
+		if u.kind == billing.AskRefund {
+			by.Kind = billing.Refund
+		}
+		by.CreatedAt, by.Due, by.Adjusts = attempt.CreatedAt, s.Today(), u.pay.ID
+		by.Open = billing.Minor(0, by.Amount.Currency())
+		return by, false, billing.Errorf(billing.OutcomeUnknown,
 			"the processor has not said yet whether the payment is taken back; it is being asked and must not be reversed again")
 	case billing.Sending, billing.AttemptPending, billing.AttemptApproved:
 	}

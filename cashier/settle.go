@@ -137,6 +137,9 @@ func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome,
 		b.postpone(a, o)
 		return nil
 	}
+	if a.Kind == billing.AskVoid && o.State == billing.AttemptPending {
+		o = billing.Outcome{State: billing.AttemptUnknown, ProcessorID: o.ProcessorID, Message: "the processor has not decided on the void yet"}
+	}
 	was := a.State
 	if was == billing.AttemptPending && (o.State == billing.AttemptUnknown || b.takenBack(a)) {
 		// Nothing was learnt of a claim that is in clearing, or its void is under
@@ -347,6 +350,9 @@ const laterSeq = 8
 // open again and are claimed later, or never, by the merchant's schedule
 // (protocols/unipay.md 4.6, 6.4).
 func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.AttemptState, back billing.Money) error {
+	if a.Kind != billing.AskCharge && (was == billing.AttemptPending || was == billing.AttemptApproved) {
+		return b.cameBack(ctx, a)
+	}
 	switch a.Kind {
 	case billing.AskVoid, billing.AskRefund:
 		return b.releaseReversal(ctx, a)
@@ -512,6 +518,23 @@ func (b *book) releaseReversal(ctx context.Context, a *billing.Attempt) error {
 	}
 	pay.ClaimedBy = 0
 	b.touch(pay)
+	return nil
+}
+
+// cameBack posts that money which had left for the customer has come back: a
+// refund or credit to a bank account that was returned. The merchant has the
+// money again and owes it; the payment that was refunded stays taken back, and
+// what is given back another way is a credit of its own.
+func (b *book) cameBack(ctx context.Context, a *billing.Attempt) error {
+	out := b.known[a.ActivityID]
+	if out == nil || out.AdjustedBy != 0 {
+		return nil
+	}
+	by := &billing.Activity{AttemptID: a.ID, Note: a.Response.Text()}
+	if _, err := b.reverse(ctx, out, billing.RefundReversal, by, a.Processor); err != nil {
+		return err
+	}
+	b.event(billing.PaymentDeclined, a.CustomerID, int64(out.ID))
 	return nil
 }
 

@@ -85,7 +85,7 @@ func situationOf(k billing.Kind, field string) Situation {
 		return KeyConflict
 	case billing.Limited:
 		return TooMany
-	case billing.Unavailable:
+	case billing.Unavailable, billing.OutcomeUnknown: // an action that has no answer for the latter
 		return Unavailable
 	}
 	return Unexpected

@@ -328,8 +328,8 @@ func TestUnknownOutcome(t *testing.T) {
 	}
 }
 
-// TestUnknownReversal: a reversal whose outcome nobody tells is not carried out
-// as far as the client can know, cannot be repeated, and turns up later.
+// TestUnknownReversal: a reversal whose outcome nobody tells is answered as a
+// payment is then, cannot be repeated, and turns up later under the same id.
 func TestUnknownReversal(t *testing.T) {
 	tell(t, func(c client) {
 		ctx := context.Background()
@@ -340,13 +340,23 @@ func TestUnknownReversal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantFailure(t, "no word came", c.send("GET", "customers/*ann/transactions/*payment/~reverse", nil), "S01", 503)
+		unknown := c.ask("GET", "customers/*ann/transactions/*payment/~reverse")
+		if unknown["type"] != "AV" || unknown["balance"] != "0" || unknown["amount"] != "1999" {
+			t.Errorf("no word came: %v", unknown)
+		}
+		if info, _ := unknown["processingInfo"].(answered); info["responseCode"] != "E09" {
+			t.Errorf("no word came: %v", unknown["processingInfo"])
+		}
+		wantFailure(t, "not in the account yet", c.send("GET", "customers/*ann/transactions/"+fmt.Sprint(unknown["id"])+"/~load", nil), "V24", 404)
 		wantFailure(t, "repeated", c.send("GET", "customers/*ann/transactions/*payment/~reverse", nil), "V21", 400)
 		for range 6 {
 			c.c.Wall.Forward(time.Hour)
 			if _, err := c.c.Runner.Merchant(ctx, c.c.Merchant.ID); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if later := c.ask("GET", "customers/*ann/transactions/"+fmt.Sprint(unknown["id"])+"/~load"); later["id"] != unknown["id"] || later["type"] != "AV" {
+			t.Errorf("later: %v", later)
 		}
 		c.wantAccount("later", `
 2019-12-31 AP 1999 open 0 due 2019-12-31 A01

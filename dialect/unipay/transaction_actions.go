@@ -121,10 +121,11 @@ func (x *exchange) transaction(ctx context.Context, v *store.View) (*billing.Cus
 }
 
 // reverseTransaction takes a transaction back and answers with the one that does
-// so (section 9, 18).
+// so (section 9, 18). While nobody knows whether the processor did, it answers as
+// ~process does then: with E09 (see README.md, "When the outcome is not known").
 func reverseTransaction(ctx context.Context, x *exchange) (Answer, error) {
 	a, err := x.Cashier.Reverse(ctx, x.session, cashier.Ref(x.call.Customer), cashier.Ref(x.call.Transaction), "")
-	if err != nil {
+	if err != nil && (billing.KindOf(err) != billing.OutcomeUnknown || a == nil) {
 		return Answer{}, err
 	}
 	return x.tellTransaction(ctx, a)

@@ -297,6 +297,7 @@ func TestKinds(t *testing.T) {
 		{billing.Errorf(billing.Limited, theirs), "L03", 429, theirs},
 		{&billing.Error{Kind: billing.Limited, Message: theirs, Err: &billing.VelocityRefusal{}}, "V21", 400, theirs},
 		{billing.Errorf(billing.Unavailable, theirs), "S01", 503, theirs},
+		{billing.Errorf(billing.OutcomeUnknown, theirs), "S01", 503, theirs},
 		{billing.Errorf(billing.Kind(99), theirs), "S01", 500, "the request could not be carried out"},
 		{fmt.Errorf("charge: %w", billing.Errorf(billing.NotFound, theirs)), "V24", 404, theirs},
 		{errors.New("disk full"), "S01", 500, "the request could not be carried out"},
@@ -316,7 +317,7 @@ func TestKinds(t *testing.T) {
 			t.Errorf("%v: Retry-After %d with status %d", tt.err, f.RetryAfter, f.Status)
 		}
 	}
-	for k := billing.Internal; k <= billing.Unavailable; k++ {
+	for k := billing.Internal; k <= billing.OutcomeUnknown; k++ {
 		if !seen[k] {
 			t.Errorf("kind %d is not tested", k)
 		}

@@ -1,0 +1,81 @@
+package cashier_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/perennial-billing/perennial/audit"
+	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/cashier"
+	"github.com/perennial-billing/perennial/cashier/cashiertest"
+	"github.com/perennial-billing/perennial/processor/sandbox"
+	"github.com/perennial-billing/perennial/store"
+)
+
+// TestMoneyOutComesBack has a refund and a credit accepted by the bank, counted as
+// gone, and returned days later: the merchant has the money again and owes it.
+func TestMoneyOutComesBack(t *testing.T) {
+	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
+		ctx := context.Background()
+		customer := s.Customer("customer1")
+		paid := charge(t, s, customer, byCard(3000))
+		s.SetClock("2020-01-03")
+		faults := []sandbox.Fault{{On: []string{"refund", "credit"}, Do: sandbox.CutBefore}, {On: []string{sandbox.OnLookup}, Do: sandbox.ErrorAfter}}
+		if err := s.Bank.SetFaults(ctx, s.Merchant.Code, faults...); err != nil {
+			t.Fatal(err)
+		}
+		back, err := s.Cashier.Reverse(ctx, s.Session(), customer, cashier.Ref{ID: int64(paid.Activity.ID)}, "")
+		if billing.KindOf(err) != billing.OutcomeUnknown || back == nil || back.State != billing.Unknown || back.Kind != billing.Refund {
+			t.Fatalf("reversed: %+v, %v", back, err)
+		}
+		charge(t, s, customer, byCard(500, payOut))
+		settle := func(o billing.Outcome) {
+			var list []*billing.Attempt
+			err := s.Store.View(ctx, s.Merchant.ID, func(v *store.View) (err error) {
+				list, err = v.Attempts(ctx, store.Page{Limit: 10})
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var answers []cashier.Answer
+			for _, a := range list {
+				if a.Kind != billing.AskCharge {
+					answers = append(answers, cashier.Answer{Attempt: a, Outcome: o})
+				}
+			}
+			for range 2 { // the second says nothing new
+				if _, err := s.Cashier.Settle(ctx, s.Session().Merchant, s.Session().Now, answers); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.Balanced()
+			found, err := audit.Books(ctx, s.Store, s.Merchant.ID, s.Wall.Now())
+			for _, f := range found {
+				if !f.Note {
+					t.Error(f)
+				}
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		settle(billing.Outcome{State: billing.AttemptPending, Response: "00", SettlesAt: s.Session().Now.AddDate(0, 0, 5)})
+		if n := s.Balance("cash:sandbox"); n != -500 {
+			t.Errorf("on its way out: cash is %d", n)
+		}
+		settle(billing.Outcome{State: billing.AttemptDeclined, Response: "R03"})
+		if n := s.Balance("cash:sandbox"); n != 3000 {
+			t.Errorf("returned: cash is %d", n)
+		}
+		if n := s.Balance(billing.Receivable); n != -3000 {
+			t.Errorf("returned: the merchant owes %d", -n)
+		}
+		wantBooks(t, s, customer, `2019-12-31 payment 30.00 open 30.00 posted due 2019-12-31
+2020-01-03 refund 30.00 open 0.00 posted due 2020-01-03
+2020-01-03 refund 5.00 open 0.00 posted due 2020-01-03
+2020-01-03 refund-reversal 30.00 open 0.00 posted due 2020-01-03
+2020-01-03 refund-reversal 5.00 open 0.00 posted due 2020-01-03
+`)
+	})
+}
