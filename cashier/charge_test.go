@@ -330,7 +330,7 @@ func TestNeverSent(t *testing.T) {
 		if err := s.Bank.SetFaults(ctx, "demo"); err != nil {
 			t.Fatal(err)
 		}
-		for range 4 {
+		for range 5 { // four times the bank has not seen it
 			s.Wall.Forward(time.Hour)
 			s.MoveTo("2019-12-31")
 		}
