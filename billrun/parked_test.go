@@ -431,3 +431,24 @@ func TestFailureParksNothing(t *testing.T) {
 		right(t, s)
 	})
 }
+
+// TestNoticeThatCannotBeTaken damages the account that a chargeback is about: the
+// others are billed, and the chargeback is booked when the account is mended.
+func TestNoticeThatCannotBeTaken(t *testing.T) {
+	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
+		log := listen(s)
+		sick, well := s.Customer("sick"), s.Customer("well")
+		paid := charge(t, s, sick, byCard(1999, "4000000000000259"))
+		s.Subscribe(well, s.Plan("p", billing.Monthly, 1000), s.Card(well, "", visa), "2020-01-10")
+		damage(t, s, fmt.Sprintf(`UPDATE activity SET due = 'soon' WHERE id = %d`, paid.Activity.ID))
+		s.MoveTo("2020-01-12")
+		wantCash(t, s, 1999+1000, 0)
+		if !strings.Contains(log.String(), "a notice cannot be taken into the books") {
+			t.Errorf("the log says %s", log)
+		}
+		damage(t, s, fmt.Sprintf(`UPDATE activity SET due = '2019-12-31' WHERE id = %d`, paid.Activity.ID))
+		s.MoveTo("2020-01-13")
+		wantCash(t, s, 1000, 0)
+		right(t, s)
+	})
+}

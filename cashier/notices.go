@@ -36,6 +36,14 @@ func (c *Cashier) Notices(ctx context.Context, m *billing.Merchant, at time.Time
 			when = next
 		}
 		taken, err := c.notice(ctx, m, at, n, when)
+		if store.AboutRow(err) { // no reason to keep anything but later notices waiting
+			c.Log.ErrorContext(ctx, "a notice cannot be taken into the books until they are mended; it is tried again in an hour",
+				"merchant", m.Code, "reference", n.Reference, "kind", string(n.Kind), "reason", plain(err))
+			return i, c.Store.Update(ctx, m.ID, func(tx *store.Tx) error {
+				_, err := tx.UpdateNotices(ctx, m.NoticesCursor, m.NoticesCursor, at.Add(postponement))
+				return err
+			})
+		}
 		if err != nil || !taken {
 			return i, err
 		}
@@ -48,7 +56,7 @@ func (c *Cashier) Notices(ctx context.Context, m *billing.Merchant, at time.Time
 // written down yet, or that is being taken back, waits until that is known, and
 // with it those that came later.
 func (c *Cashier) notice(ctx context.Context, m *billing.Merchant, at time.Time, n billing.Notice, next time.Time) (taken bool, err error) {
-	err = c.Store.Update(ctx, m.ID, func(tx *store.Tx) error {
+	err = c.guarded(ctx, m, func(tx *store.Tx) error {
 		taken = true
 		moved, err := tx.UpdateNotices(ctx, m.NoticesCursor, n.Seq, next)
 		if err != nil || !moved {
