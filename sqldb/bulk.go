@@ -264,6 +264,9 @@ func (t *Tx) runBulk(ctx context.Context, p *bulkPlan, rows [][]any) (int64, err
 	if t.db.saw != nil {
 		t.db.saw(q)
 	}
+	if t.gathered(q, args) {
+		return 0, nil
+	}
 	n, err := t.run.exec(ctx, q, args)
 	if err != nil {
 		return 0, t.fail(q, err)

@@ -230,15 +230,21 @@ type pgTx struct {
 	conn  *pgxpool.Conn
 	begin string
 	begun bool // BEGIN has been sent
+	over  bool // and so has COMMIT
 	dead  bool // and the connection turned out to be closed
+
+	gathers bool       // writes of batches are kept for later
+	later   []Ask      // those that were
+	ahead   []answered // queries that were sent before they are made
 }
 
 func (r *pgTx) exec(ctx context.Context, q string, args []any) (int64, error) {
-	if r.begun {
+	r.ahead = nil
+	if r.begun && len(r.later) == 0 && !r.over {
 		tag, err := r.conn.Exec(ctx, q, args...)
 		return tag.RowsAffected(), err
 	}
-	batch, err := r.first(ctx, q, args)
+	batch, err := r.send(ctx, Ask{q, args})
 	if err != nil {
 		return 0, err
 	}
@@ -250,10 +256,13 @@ func (r *pgTx) exec(ctx context.Context, q string, args []any) (int64, error) {
 }
 
 func (r *pgTx) query(ctx context.Context, q string, args []any) (rows, error) {
-	if r.begun {
+	if known := r.foreseen(q, args); known != nil {
+		return known, nil
+	}
+	if r.begun && len(r.later) == 0 && !r.over {
 		return r.conn.Query(ctx, q, args...)
 	}
-	batch, err := r.first(ctx, q, args)
+	batch, err := r.send(ctx, Ask{q, args})
 	if err != nil {
 		return nil, err
 	}
@@ -265,17 +274,36 @@ func (r *pgTx) query(ctx context.Context, q string, args []any) (rows, error) {
 	return &firstRows{Rows: res, batch: batch}, nil
 }
 
-// first sends BEGIN and a statement. The caller reads the statement's result and closes the batch.
-func (r *pgTx) first(ctx context.Context, q string, args []any) (pgx.BatchResults, error) {
-	r.begun = true
+var errViewOver = errors.New("query in a View that was ended by Ahead")
+
+// send sends BEGIN, if that has not been sent, the writes that were kept for later, and statements. The caller reads
+// the results of its statements and closes the batch. An error among the writes comes from here.
+func (r *pgTx) send(ctx context.Context, statements ...Ask) (pgx.BatchResults, error) {
+	if r.over {
+		return nil, errViewOver
+	}
+	first, later := !r.begun, r.later
+	r.begun, r.later = true, nil
 	var b pgx.Batch
-	b.Queue(r.begin)
-	b.Queue(q, args...)
+	if first {
+		b.Queue(r.begin)
+	}
+	for _, a := range append(later[:len(later):len(later)], statements...) {
+		b.Queue(a.Query, a.Args...)
+	}
 	batch := r.conn.SendBatch(ctx, &b)
-	if _, err := batch.Exec(); err != nil {
-		_ = batch.Close()
-		r.dead = r.conn.Conn().IsClosed() && ctx.Err() == nil
-		return nil, err
+	if first {
+		if _, err := batch.Exec(); err != nil {
+			_ = batch.Close()
+			r.dead = r.conn.Conn().IsClosed() && ctx.Err() == nil
+			return nil, err
+		}
+	}
+	for _, a := range later {
+		if _, err := batch.Exec(); err != nil {
+			_ = batch.Close()
+			return nil, statementError(a.Query, err)
+		}
 	}
 	return batch, nil
 }
@@ -305,12 +333,16 @@ func (r *firstRows) Err() error {
 
 // commit ends the transaction and says what has become of it.
 func (r *pgTx) commit(ctx context.Context) (another, error) {
-	if !r.begun { // no statement
+	if r.over || !r.begun && len(r.later) == 0 { // no statement
 		return never, nil
+	}
+	if err := ctx.Err(); err != nil && len(r.later) > 0 { // a statement would not be begun any more
+		r.rollback(ctx)
+		return never, err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
-	tag, err := r.conn.Exec(ctx, "COMMIT")
+	tag, err := r.end(ctx)
 	switch {
 	case err == nil && tag.String() == "COMMIT":
 		return never, nil
@@ -323,11 +355,30 @@ func (r *pgTx) commit(ctx context.Context) (another, error) {
 	if !errors.As(err, &pe) || pe.SeverityUnlocalized != "ERROR" {
 		return never, fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
-	err = &dbError{text: "sqldb: commit: " + safeText(err), err: err}
+	if written := (*dbError)(nil); !errors.As(err, &written) { // it is COMMIT that failed, and no write before it
+		err = &dbError{text: "sqldb: commit: " + safeText(err), err: err}
+	}
+	r.rollback(ctx) // after a write that failed; COMMIT itself has ended it
 	if retryable(err) {
 		return soon, err
 	}
 	return never, err
+}
+
+// end sends COMMIT, behind the writes that were kept for later: if one of these fails, PostgreSQL passes over the rest.
+func (r *pgTx) end(ctx context.Context) (pgconn.CommandTag, error) {
+	if len(r.later) == 0 {
+		return r.conn.Exec(ctx, "COMMIT")
+	}
+	batch, err := r.send(ctx, Ask{Query: "COMMIT"})
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	tag, err := batch.Exec()
+	if closeErr := batch.Close(); err == nil {
+		err = closeErr
+	}
+	return tag, err
 }
 
 // rollback ends the transaction. If that fails, giving the connection back to the pool closes it, which is as good.
