@@ -35,40 +35,42 @@ func (s *Session) scope(n store.Noun, account billing.AccountID, customer billin
 	return int64(account)
 }
 
-// resolve finds the id that a reference means within scopes. A numeric code
-// also means the object of that id, because an object without a code of its own
-// has its id for one (protocols/unipay.md 1.5).
-func resolve(ctx context.Context, v *store.View, n store.Noun, scopes []int64, r Ref, exists func(int64) (bool, error)) (int64, error) {
+// naming is how objects of a noun are found by a reference.
+type naming[T any] struct {
+	noun   store.Noun
+	scopes func() ([]int64, error) // in which a code may lie; asked for only when there is a code to look up
+	load   func(id int64) (T, error)
+}
+
+// find loads the object that a reference means. A numeric code also means the
+// object of that id, because an object without a code of its own has its id for
+// one (protocols/unipay.md 1.5).
+func (n naming[T]) find(ctx context.Context, v *store.View, r Ref) (object T, err error) {
 	if r.ID != 0 {
-		ok, err := exists(r.ID)
-		if err != nil || ok {
-			return r.ID, err
+		if object, err = n.load(r.ID); billing.KindOf(err) != billing.NotFound {
+			return object, err
 		}
 	}
 	if r.Code != "" {
-		ids, err := v.ResolveIn(ctx, n, scopes, r.Code)
+		scopes, err := n.scopes()
 		if err != nil {
-			return 0, err
+			return object, err
+		}
+		ids, err := v.ResolveIn(ctx, n.noun, scopes, r.Code)
+		if err != nil {
+			return object, err
 		}
 		if len(ids) > 0 {
-			return slices.Min(ids), nil
+			return n.load(slices.Min(ids))
 		}
 		if id, err := strconv.ParseInt(r.Code, 10, 64); err == nil && id != r.ID {
-			ok, err := exists(id)
-			if err != nil || ok {
-				return id, err
+			if object, err = n.load(id); billing.KindOf(err) != billing.NotFound {
+				return object, err
 			}
 		}
 	}
-	return 0, billing.Errorf(billing.NotFound, "%s not found", n)
-}
-
-// found tells absence from failure.
-func found(err error) (bool, error) {
-	if billing.KindOf(err) == billing.NotFound {
-		return false, nil
-	}
-	return err == nil, err
+	var none T
+	return none, billing.Errorf(billing.NotFound, "%s not found", n.noun)
 }
 
 // accountScopes are the scopes in which a code of a customer or plan may lie.
@@ -100,42 +102,31 @@ func (s *Session) Account(ctx context.Context, v *store.View, code string) (*bil
 
 // Customer finds a customer of an account that the login reaches; any other is
 // as if it did not exist.
-func (s *Session) Customer(ctx context.Context, v *store.View, r Ref) (c *billing.Customer, err error) {
-	scopes, err := s.accountScopes(ctx, v)
-	if err != nil {
-		return nil, err
-	}
-	load := func(id int64) (bool, error) {
-		c, err = v.Customer(ctx, billing.CustomerID(id))
-		if err == nil && !s.Login.Reaches(c.AccountID) {
-			return false, nil
-		}
-		return found(err)
-	}
-	id, err := resolve(ctx, v, store.CustomerNoun, scopes, r, load)
-	if err != nil {
-		return nil, err
-	}
-	return v.Customer(ctx, billing.CustomerID(id))
+func (s *Session) Customer(ctx context.Context, v *store.View, r Ref) (*billing.Customer, error) {
+	return naming[*billing.Customer]{
+		noun: store.CustomerNoun, scopes: func() ([]int64, error) { return s.accountScopes(ctx, v) },
+		load: func(id int64) (*billing.Customer, error) {
+			c, err := v.Customer(ctx, billing.CustomerID(id))
+			if err == nil && !s.Login.Reaches(c.AccountID) {
+				return nil, billing.Errorf(billing.NotFound, "customer not found")
+			}
+			return c, err
+		},
+	}.find(ctx, v, r)
 }
 
 // Plan finds a plan of an account that the login reaches.
-func (s *Session) Plan(ctx context.Context, v *store.View, r Ref) (p *billing.Plan, err error) {
-	scopes, err := s.accountScopes(ctx, v)
-	if err != nil {
-		return nil, err
-	}
-	id, err := resolve(ctx, v, store.PlanNoun, scopes, r, func(id int64) (bool, error) {
-		p, err = v.Plan(ctx, billing.PlanID(id))
-		if err == nil && !s.Login.Reaches(p.AccountID) {
-			return false, nil
-		}
-		return found(err)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return v.Plan(ctx, billing.PlanID(id))
+func (s *Session) Plan(ctx context.Context, v *store.View, r Ref) (*billing.Plan, error) {
+	return naming[*billing.Plan]{
+		noun: store.PlanNoun, scopes: func() ([]int64, error) { return s.accountScopes(ctx, v) },
+		load: func(id int64) (*billing.Plan, error) {
+			p, err := v.Plan(ctx, billing.PlanID(id))
+			if err == nil && !s.Login.Reaches(p.AccountID) {
+				return nil, billing.Errorf(billing.NotFound, "plan not found")
+			}
+			return p, err
+		},
+	}.find(ctx, v, r)
 }
 
 // PaymentMethod finds a payment method of a customer.
@@ -147,7 +138,12 @@ func (s *Session) PaymentMethod(ctx context.Context, v *store.View, c *billing.C
 		}
 		return m, err
 	}
-	return named(ctx, v, store.PaymentMethodNoun, s.scope(store.PaymentMethodNoun, c.AccountID, c.ID), r, load)
+	return naming[*billing.PaymentMethod]{store.PaymentMethodNoun, s.ownScope(store.PaymentMethodNoun, c), load}.find(ctx, v, r)
+}
+
+// ownScope is the scope in which a code of something that a customer has may lie.
+func (s *Session) ownScope(n store.Noun, c *billing.Customer) func() ([]int64, error) {
+	return func() ([]int64, error) { return []int64{s.scope(n, c.AccountID, c.ID)}, nil }
 }
 
 // Subscription finds a subscription of a customer.
@@ -159,7 +155,7 @@ func (s *Session) Subscription(ctx context.Context, v *store.View, c *billing.Cu
 		}
 		return sub, err
 	}
-	return named(ctx, v, store.SubscriptionNoun, s.scope(store.SubscriptionNoun, c.AccountID, c.ID), r, load)
+	return naming[*billing.Subscription]{store.SubscriptionNoun, s.ownScope(store.SubscriptionNoun, c), load}.find(ctx, v, r)
 }
 
 // Activity finds an activity of a customer's account.
@@ -171,17 +167,5 @@ func (s *Session) Activity(ctx context.Context, v *store.View, c *billing.Custom
 		}
 		return a, err
 	}
-	return named(ctx, v, store.ActivityNoun, s.scope(store.ActivityNoun, c.AccountID, c.ID), r, load)
-}
-
-// named loads the object that a reference means within one scope.
-func named[T any](ctx context.Context, v *store.View, n store.Noun, scope int64, r Ref, load func(int64) (T, error)) (object T, err error) {
-	id, err := resolve(ctx, v, n, []int64{scope}, r, func(id int64) (bool, error) {
-		_, err := load(id)
-		return found(err)
-	})
-	if err != nil {
-		return object, err
-	}
-	return load(id)
+	return naming[*billing.Activity]{store.ActivityNoun, s.ownScope(store.ActivityNoun, c), load}.find(ctx, v, r)
 }
