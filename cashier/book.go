@@ -309,6 +309,10 @@ func (b *book) event(k billing.EventKind, c billing.CustomerID, object int64) {
 
 // flush writes everything, and ends the fixed terms whose last invoice is paid.
 func (b *book) flush(ctx context.Context) error {
+	return b.tx.Gather(func() error { return b.write(ctx) })
+}
+
+func (b *book) write(ctx context.Context) error {
 	for _, write := range []func() error{
 		func() error { return b.tx.InsertSubscriptions(ctx, b.born...) },
 		func() error { return b.tx.InsertActivities(ctx, b.inserted) },

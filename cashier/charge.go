@@ -53,7 +53,14 @@ const chargeScope = "charge"
 // unknown outcome is an activity in state unknown, which Rescue clears up and
 // which must not be charged again meanwhile.
 func (c *Cashier) Charge(ctx context.Context, s *Session, customer Ref, r ChargeRequest) (*Receipt, error) {
-	return c.charge(ctx, s, &r, func(tx *store.Tx) (*billing.Customer, error) { return s.Customer(ctx, &tx.View, customer) })
+	return c.charge(ctx, s, &r, func(tx *store.Tx) (*billing.Customer, error) {
+		if customer.ID != 0 {
+			if err := tx.ForeseeCharge(ctx, billing.CustomerID(customer.ID), billing.PaymentMethodID(r.Method.ID)); err != nil {
+				return nil, err
+			}
+		}
+		return s.Customer(ctx, &tx.View, customer)
+	})
 }
 
 // charge charges whoever payer finds, or makes, in the transaction that writes
@@ -109,8 +116,12 @@ func (c *Cashier) charge(ctx context.Context, s *Session, r *ChargeRequest, paye
 	request.Number, request.SecurityCode = number, r.SecurityCode
 	outcome := c.ask(ctx, account, attempt, request)
 	c.Step(ctx, "charge: answered")
-	if _, err := c.settle(ctx, s.Merchant, s.Merchant.Now(c.Now()), []Answer{{Attempt: attempt, Outcome: outcome}}); err != nil {
+	answers := []Answer{{Attempt: attempt, Outcome: outcome}}
+	if _, err := c.settle(ctx, s.Merchant, s.Merchant.Now(c.Now()), answers); err != nil {
 		return nil, err
+	}
+	if written := answers[0].activity; written != nil {
+		return &Receipt{Attempt: attempt, Activity: written}, nil
 	}
 	return s.receipt(ctx, attempt, false)
 }

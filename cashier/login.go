@@ -43,25 +43,13 @@ type Proof struct {
 // is recognised without hashing it again, and it also opens a login that
 // somebody else's guesses have locked.
 func (c *Cashier) Authenticate(ctx context.Context, p Proof) (*Session, error) {
-	id, err := c.Store.Lookup(ctx, LoginDirectory, p.Name)
+	merchant, login, err := c.Store.Identify(ctx, LoginDirectory, p.Name)
 	if billing.KindOf(err) == billing.NotFound {
 		if err := c.gate.waste(ctx, p.Password); err != nil {
 			return nil, err
 		}
 		return nil, refused()
 	}
-	if err != nil {
-		return nil, err
-	}
-	var login *billing.Login
-	var merchant *billing.Merchant
-	err = c.Store.View(ctx, id.Merchant, func(v *store.View) error {
-		if merchant, err = v.Merchant(ctx); err != nil {
-			return err
-		}
-		login, err = v.Login(ctx, billing.LoginID(id.Object))
-		return err
-	})
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,8 @@ type Answer struct {
 	Attempt *billing.Attempt
 	Outcome billing.Outcome
 	unfit   string // why it was not sent: its data are damaged
+
+	activity *billing.Activity // what the attempt has become, once that is written down; nil if it was not looked at
 }
 
 // Settle writes down what processors answered: step 4 of a payment, for one
@@ -54,13 +56,16 @@ func (c *Cashier) settle(ctx context.Context, m *billing.Merchant, at time.Time,
 		asked[i] = a.Attempt
 	}
 	var attempts map[billing.AttemptID]*billing.Attempt
+	var b *book
 	err = c.guarded(ctx, m, func(tx *store.Tx) (err error) {
 		changed = 0
+		if err := tx.ForeseeSettle(ctx, asked, payers(answers)); err != nil {
+			return err
+		}
 		if attempts, err = tx.LockCurrent(ctx, asked); err != nil {
 			return err
 		}
-		b, err := openBook(ctx, tx, m, at, payers(answers))
-		if err != nil {
+		if b, err = openBook(ctx, tx, m, at, payers(answers)); err != nil {
 			return err
 		}
 		var existing []billing.ActivityID
@@ -102,13 +107,14 @@ func (c *Cashier) settle(ctx context.Context, m *billing.Merchant, at time.Time,
 		return b.flush(ctx)
 	})
 	if err == nil {
-		for _, answer := range answers {
+		for i, answer := range answers {
 			if a := attempts[answer.Attempt.ID]; a != nil {
 				if a.Contradiction != answer.Attempt.Contradiction {
 					c.Log.ErrorContext(ctx, "the processor contradicts the person who settled an attempt: see perennial audit",
 						"merchant", m.Code, "attempt", int64(a.ID), "settled", string(a.State), "processor", a.Contradiction)
 				}
 				*answer.Attempt = *a
+				answers[i].activity = b.known[a.ActivityID]
 			}
 		}
 		c.Step(ctx, "settle: committed")

@@ -55,8 +55,13 @@ func (v *View) ActivitiesByID(ctx context.Context, ids []billing.ActivityID) ([]
 // depends on what is open, not on the customers' age: "+id" keeps SQLite from
 // walking the merchant's whole history just because that is in the order of ids.
 func (v *View) OpenActivities(ctx context.Context, ids []billing.CustomerID) ([]*billing.Activity, error) {
-	return sqldb.Query(ctx, v.tx, scanActivity, `SELECT `+activityColumns+` FROM activity
-		WHERE merchant_id = $1 AND customer_id `+v.tx.In(2)+` AND open > 0 ORDER BY +id`, v.merchant, sqldb.List(ints(ids)))
+	ask := v.askOpenActivities(ids)
+	return sqldb.Query(ctx, v.tx, scanActivity, ask.Query, ask.Args...)
+}
+
+func (v *View) askOpenActivities(ids []billing.CustomerID) sqldb.Ask {
+	return sqldb.Ask{Query: `SELECT ` + activityColumns + ` FROM activity
+		WHERE merchant_id = $1 AND customer_id ` + v.tx.In(2) + ` AND open > 0 ORDER BY +id`, Args: []any{v.merchant, sqldb.List(ints(ids))}}
 }
 
 // CollectableCustomers finds customers with a debt that is to be claimed.

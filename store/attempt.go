@@ -75,11 +75,11 @@ func (v *View) attempts(ctx context.Context, ids []billing.AttemptID, lock strin
 // for never changes, so only what was learnt of it is read. What is not in the
 // books is left out.
 func (t *Tx) LockCurrent(ctx context.Context, list []*billing.Attempt) (map[billing.AttemptID]*billing.Attempt, error) {
-	ids := make([]int64, len(list))
 	asked := make(map[billing.AttemptID]*billing.Attempt, len(list))
-	for i, a := range list {
-		ids[i], asked[a.ID] = int64(a.ID), a
+	for _, a := range list {
+		asked[a.ID] = a
 	}
+	ask := t.askLockCurrent(list)
 	current := make(map[billing.AttemptID]*billing.Attempt, len(list))
 	_, err := sqldb.Query(ctx, t.tx, func(r sqldb.Row) (id billing.AttemptID, err error) {
 		var a billing.Attempt
@@ -96,9 +96,7 @@ func (t *Tx) LockCurrent(ctx context.Context, list []*billing.Attempt) (map[bill
 		known.UnsettledAt, known.SettledBy, known.Contradiction = instant(unsettled), a.SettledBy, a.Contradiction
 		current[id] = &known
 		return id, nil
-	}, `SELECT id, state, response, message, approval_code, processor_id, COALESCE(answered_at, 0), COALESCE(check_at, 0),
-			COALESCE(lease_until, 0), checks, unseen, COALESCE(unsettled_at, 0), settled_by, contradiction FROM attempt
-		WHERE merchant_id = $1 AND id `+t.tx.In(2)+` ORDER BY id`+t.tx.ForUpdate(), t.merchant, sqldb.List(ids))
+	}, ask.Query, ask.Args...)
 	return current, err
 }
 
@@ -111,6 +109,16 @@ func (v *View) UnknownAttempts(ctx context.Context, unsettled bool, limit int) (
 	}
 	return sqldb.Query(ctx, v.tx, scanAttempt, `SELECT `+attemptColumns+` FROM attempt
 		WHERE merchant_id = $1 AND `+which+` LIMIT $2`, v.merchant, int64(limit))
+}
+
+func (t *Tx) askLockCurrent(list []*billing.Attempt) sqldb.Ask {
+	ids := make([]int64, len(list))
+	for i, a := range list {
+		ids[i] = int64(a.ID)
+	}
+	return sqldb.Ask{Query: `SELECT id, state, response, message, approval_code, processor_id, COALESCE(answered_at, 0),
+			COALESCE(check_at, 0), COALESCE(lease_until, 0), checks, unseen, COALESCE(unsettled_at, 0), settled_by, contradiction
+		FROM attempt WHERE merchant_id = $1 AND id ` + t.tx.In(2) + ` ORDER BY id` + t.tx.ForUpdate(), Args: []any{t.merchant, sqldb.List(ids)}}
 }
 
 // AttemptByReference finds an attempt by the reference that its processor knows.

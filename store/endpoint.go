@@ -102,10 +102,20 @@ func (t *Tx) UpdateEndpoint(ctx context.Context, e *billing.Endpoint) error {
 	return err
 }
 
+func (t *Tx) askTold() sqldb.Ask {
+	return sqldb.Ask{Query: `SELECT EXISTS (SELECT 1 FROM endpoint WHERE merchant_id = $1 AND NOT disabled)`, Args: []any{t.merchant}}
+}
+
 // told reports whether anybody wants to be told of the merchant's events.
 func (t *Tx) told(ctx context.Context) (yes bool, err error) {
-	err = t.tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM endpoint WHERE merchant_id = $1 AND NOT disabled)`, t.merchant).Scan(&yes)
-	return yes, err
+	if t.listened == nil {
+		ask := t.askTold()
+		if err := t.tx.QueryRow(ctx, ask.Query, ask.Args...).Scan(&yes); err != nil {
+			return false, err
+		}
+		t.listened = &yes
+	}
+	return *t.listened, nil
 }
 
 // WaitingEvents reads events that wait to be told, in order.

@@ -130,7 +130,12 @@ func scanAccount(r sqldb.Row) (*billing.Account, error) {
 
 // Accounts lists the merchant's accounts by id.
 func (v *View) Accounts(ctx context.Context) ([]*billing.Account, error) {
-	return sqldb.Query(ctx, v.tx, scanAccount, `SELECT `+accountColumns+` FROM account WHERE merchant_id = $1 ORDER BY id`, v.merchant)
+	ask := v.askAccounts()
+	return sqldb.Query(ctx, v.tx, scanAccount, ask.Query, ask.Args...)
+}
+
+func (v *View) askAccounts() sqldb.Ask {
+	return sqldb.Ask{Query: `SELECT ` + accountColumns + ` FROM account WHERE merchant_id = $1 ORDER BY id`, Args: []any{v.merchant}}
 }
 
 // AccountByCode finds an account by its code.

@@ -22,9 +22,15 @@ func scanPaymentMethod(r sqldb.Row) (*billing.PaymentMethod, error) {
 
 // PaymentMethod reads a payment method.
 func (v *View) PaymentMethod(ctx context.Context, id billing.PaymentMethodID) (*billing.PaymentMethod, error) {
-	m, err := sqldb.One(ctx, v.tx, scanPaymentMethod,
-		`SELECT `+paymentMethodColumns+` FROM payment_method WHERE merchant_id = $1 AND id = $2`, v.merchant, id)
+	ask := v.askPaymentMethod(id)
+	m, err := sqldb.One(ctx, v.tx, scanPaymentMethod, ask.Query, ask.Args...)
 	return m, notFound(err, "payment method")
+}
+
+func (v *View) askPaymentMethod(id billing.PaymentMethodID) sqldb.Ask {
+	return sqldb.Ask{
+		Query: `SELECT ` + paymentMethodColumns + ` FROM payment_method WHERE merchant_id = $1 AND id = $2`, Args: []any{v.merchant, id},
+	}
 }
 
 // PaymentMethodsByID reads several payment methods.

@@ -150,7 +150,8 @@ type View struct {
 // Tx reads and writes one merchant's books, all or nothing.
 type Tx struct {
 	View
-	ids *idMaker
+	ids      *idMaker
+	listened *bool // what told has found
 }
 
 // View runs fn on a snapshot that cannot be written to.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/cashier"
+	"github.com/perennial-billing/perennial/store"
 )
 
 // processTransaction moves money now. Whatever the processor says is an answer
@@ -31,7 +32,18 @@ func processTransaction(ctx context.Context, x *exchange) (Answer, error) {
 	}
 	code, _ := verdict(receipt.Activity.Kind, receipt.Attempt)
 	x.outcome = string(code)
-	return x.tellTransaction(ctx, receipt.Activity)
+	var s scribe
+	err = x.session.Books.View(ctx, func(v *store.View) error {
+		if err := v.ForeseeAccounts(ctx); err != nil {
+			return err
+		}
+		s, err = newScribe(ctx, v, x.session.Merchant)
+		return err
+	})
+	if err != nil {
+		return Answer{}, err
+	}
+	return One(s.transaction(receipt.Activity, receipt.Attempt)), nil
 }
 
 // request is what the core is asked for.
