@@ -87,6 +87,7 @@ var arrows = map[string][]string{
 	"dialect/dialecttest":     {anything},
 	"console":                 {"billing", "cashier", "store", "httpd"},
 	"setup":                   {"billing", "cashier", "store", "notify"},
+	"arrival":                 {"billing", "cashier", "store", "vault", "sqldb"},
 	"audit":                   {"billing", "store"},
 	"node":                    {"billing", "sqldb", "store"},
 	"simulate":                {"billing", "store", "vault", "processor", "processor/sandbox", "sqldb", "cashier", "billrun", "dialect/unipay"},

@@ -55,6 +55,7 @@ type commandLine struct {
 	Demo     demoCommand     `cmd:"" help:"Try Perennial: a test merchant on an embedded database, served at once."`
 	Serve    serveCommand    `cmd:"" help:"Serve the gateway and bill what falls due."`
 	Apply    applyCommand    `cmd:"" help:"Set up merchants, logins, plans and more from a file."`
+	Import   importCommand   `cmd:"" help:"Bring in what another biller sold."`
 	Run      runCommand      `cmd:"" help:"Bill and collect what is due, now."`
 	Clock    clockCommand    `cmd:"" help:"Look at or move the clock of a test merchant."`
 	Velocity velocityCommand `cmd:"" help:"Limits on how often, and for how much, one consumer is charged."`
