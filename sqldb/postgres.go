@@ -24,7 +24,7 @@ type pgDB struct {
 // Defaults for the number of connections.
 const (
 	connsPerCore = 4
-	connsAtLeast = 8
+	connsAtLeast = 12 // commits that wait for the disk together share one wait
 )
 
 // A transaction that PostgreSQL wants repeated is run this often, with pauses between that are random, so that two in

@@ -59,7 +59,7 @@ func (e Engine) String() string {
 // Options say how to open a database. The zero value is right for a server.
 type Options struct {
 	// MaxConns limits the connections to PostgreSQL. 0 means pool_max_conns of the address, or else four per core
-	// and at least eight. SQLite has its own numbers: one writer and two readers per core, at least four.
+	// and at least twelve. SQLite has its own numbers: one writer and two readers per core, at least four.
 	MaxConns int
 
 	// Volatile lets SQLite commit without waiting for the disk (synchronous=OFF): a crash of the machine can lose

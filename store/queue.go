@@ -132,12 +132,13 @@ func (s *Store) BatchSize() int {
 	return 500
 }
 
-// Desks is how many transactions of billing runs there should be at once: on
-// PostgreSQL half of the connections, so that the API finds one; on SQLite a few
-// that share a commit, while the API does not wait for long.
+// Desks is how many transactions of billing runs there should be at once. Those
+// that wait for the disk together share one wait, on both engines. On PostgreSQL
+// it is two thirds of the connections, so that the API finds one; on SQLite few
+// enough that the API does not wait for long.
 func (s *Store) Desks() int {
 	if s.db.Engine() == sqldb.SQLite {
 		return 8
 	}
-	return max(s.db.MaxConns()/2, 1)
+	return max(s.db.MaxConns()*2/3, 1)
 }
