@@ -119,6 +119,7 @@ func (c *Cashier) noteRefusal(ctx context.Context, s *Session, err error) {
 // Trust lets the consumer behind a customer's payment method, or behind all of
 // them if method is zero, go further than the rules: by t.Percent of each limit,
 // 0 for without limit, until t.Until. It takes the place of trust given before.
+// t.By is who gives it, "" the login.
 func (c *Cashier) Trust(ctx context.Context, s *Session, customer, method Ref, t billing.Trust) (count int, err error) {
 	if t.Percent < 0 || t.Percent > billing.MaxTrustPercent {
 		return 0, billing.FieldError(billing.Invalid, "percent", "must be from 1 to %d, or 0 for no limit", billing.MaxTrustPercent)
@@ -132,12 +133,19 @@ func (c *Cashier) Trust(ctx context.Context, s *Session, customer, method Ref, t
 	if most := s.Merchant.Settings.Velocity.Guards.MaxTrust; most != "" && (t.Until.IsZero() || t.Until.After(s.Now.Add(most.Length()))) {
 		return 0, billing.FieldError(billing.State, "until", "must be given, and lie at most %s ahead: guards.max_trust", most)
 	}
-	t.By, t.At = s.Login.Name, s.Now
+	if t.By == "" {
+		t.By = s.Login.Name
+	}
+	t.At = s.Now
 	err = c.update(ctx, s, func(tx *store.Tx) error {
 		methods, err := s.methods(ctx, &tx.View, customer, method)
 		count = len(methods)
 		for _, m := range methods {
 			if err := tx.SaveTrust(ctx, m.Fingerprint, store.TrustedConsumer{Trust: t, CustomerID: m.CustomerID, Masked: m.Masked}); err != nil {
+				return err
+			}
+			act := billing.Act{Act: "trusted", Noun: string(store.PaymentMethodNoun), Object: int64(m.ID), Who: t.By, Reason: t.Reason, At: c.Now()}
+			if err := tx.InsertAct(ctx, act); err != nil {
 				return err
 			}
 		}
@@ -147,7 +155,8 @@ func (c *Cashier) Trust(ctx context.Context, s *Session, customer, method Ref, t
 }
 
 // Distrust takes back what Trust gave and counts the consumers that had trust.
-func (c *Cashier) Distrust(ctx context.Context, s *Session, customer, method Ref) (count int, err error) {
+// act says who does it, and why.
+func (c *Cashier) Distrust(ctx context.Context, s *Session, customer, method Ref, act billing.Act) (count int, err error) {
 	err = c.update(ctx, s, func(tx *store.Tx) error {
 		count = 0
 		methods, err := s.methods(ctx, &tx.View, customer, method)
@@ -156,8 +165,13 @@ func (c *Cashier) Distrust(ctx context.Context, s *Session, customer, method Ref
 			if err != nil {
 				return err
 			}
-			if had {
-				count++
+			if !had {
+				continue
+			}
+			count++
+			act.Act, act.Noun, act.Object, act.At = "no longer trusted", string(store.PaymentMethodNoun), int64(m.ID), c.Now()
+			if err := tx.InsertAct(ctx, act); err != nil {
+				return err
 			}
 		}
 		return err

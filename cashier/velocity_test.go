@@ -348,11 +348,15 @@ func TestTrusted(t *testing.T) {
 		if got := tryCharge(t, s, customers[1], stored(100, cards[1])); got != "three-a-day" {
 			t.Errorf("after the trust: refused by %q", got)
 		}
-		if n, err := s.Cashier.Distrust(ctx, s.Session(), customers[0], cashier.Ref{}); err != nil || n != 1 {
+		if n, err := s.Cashier.Distrust(ctx, s.Session(), customers[0], cashier.Ref{}, billing.Act{Who: "clerk"}); err != nil || n != 1 {
 			t.Errorf("%d were trusted: %v", n, err)
 		}
-		if n, err := s.Cashier.Distrust(ctx, s.Session(), customers[0], cashier.Ref{}); err != nil || n != 0 {
+		if n, err := s.Cashier.Distrust(ctx, s.Session(), customers[0], cashier.Ref{}, billing.Act{Who: "clerk"}); err != nil || n != 0 {
 			t.Errorf("%d were still trusted: %v", n, err)
+		}
+		var acts []billing.Act
+		if err := s.Session().Books.View(ctx, func(v *store.View) (err error) { acts, err = v.Acts(ctx, store.Page{Limit: 10}); return err }); err != nil || len(acts) != 3 {
+			t.Errorf("acts %v: %v", acts, err)
 		}
 		for _, bad := range []billing.Trust{{Reason: ""}, {Reason: "x", Percent: -1}, {Reason: "x", Until: session.Now}} {
 			if _, err := s.Cashier.Trust(ctx, s.Session(), customers[0], cashier.Ref{}, bad); err == nil {

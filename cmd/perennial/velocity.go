@@ -287,6 +287,7 @@ type velocityTrustCommand struct {
 	Unlimited bool   `help:"Without limit." xor:"far"`
 	Until     string `help:"A date, or a date and time of day, when the trust ends." placeholder:"TIME"`
 	Reason    string `help:"Why, for those who review it." required:"" placeholder:"TEXT"`
+	By        string `help:"Who does it, for the audit trail; the user of the system if not given." placeholder:"NAME"`
 }
 
 // Help is shown by perennial velocity trust --help.
@@ -310,7 +311,7 @@ func (c *velocityTrustCommand) Run(ctx context.Context, p *process) (err error) 
 	if err != nil {
 		return err
 	}
-	t := billing.Trust{Percent: c.Percent, Reason: strings.TrimSpace(c.Reason)}
+	t := billing.Trust{Percent: c.Percent, Reason: strings.TrimSpace(c.Reason), By: p.who(c.By)}
 	if c.Until != "" {
 		if t.Until, err = parseMoment(c.Until, s.Merchant.Zone); err != nil {
 			return err
@@ -340,6 +341,8 @@ type velocityDistrustCommand struct {
 	ofMerchant
 	Customer string `arg:"" help:"The customer: a code or an id."`
 	Method   string `help:"One payment method of the customer alone: a code or an id." placeholder:"METHOD"`
+	Reason   string `help:"Why, for the audit trail." placeholder:"TEXT"`
+	By       string `help:"Who does it, for the audit trail; the user of the system if not given." placeholder:"NAME"`
 }
 
 // Run takes the trust back.
@@ -351,7 +354,7 @@ func (c *velocityDistrustCommand) Run(ctx context.Context, p *process) (err erro
 	if err != nil {
 		return err
 	}
-	n, err := o.cashier.Distrust(ctx, s, customerRef(c.Customer), methodRef(c.Method))
+	n, err := o.cashier.Distrust(ctx, s, customerRef(c.Customer), methodRef(c.Method), billing.Act{Who: p.who(c.By), Reason: c.Reason})
 	return told(p.stdout, n, "no longer trusted", err)
 }
 
