@@ -34,6 +34,7 @@ type Options struct {
 	Log      *slog.Logger
 	Batch    int            // rows claimed in one transaction; default 50 on SQLite, 500 on PostgreSQL
 	InFlight int            // charges under way at once; default 64; 1 sends them one after the other, in the order of the books
+	Desks    int            // transactions of the run at once; default by the engine; the simulator, whose workers stand still in them, sets many
 	Poll     time.Duration  // how often the queues are looked at when nobody wakes the runner; default 1 s
 	Progress func(Progress) // told after each batch, one at a time; may be nil
 
@@ -140,6 +141,9 @@ func New(o Options) *Runner {
 	if o.Batch == 0 {
 		o.Batch = o.Store.BatchSize()
 	}
+	if o.Desks == 0 {
+		o.Desks = o.Store.Desks()
+	}
 	if o.InFlight == 0 {
 		o.InFlight = 64
 	}
@@ -150,7 +154,7 @@ func New(o Options) *Runner {
 		o.Progress = func(Progress) {}
 	}
 	return &Runner{Options: o, wake: make(chan struct{}, 1), places: newPlaces(o.InFlight),
-		desks: make(chan struct{}, o.Store.Desks()), resting: make(map[billing.MerchantID]rest)}
+		desks: make(chan struct{}, o.Desks), resting: make(map[billing.MerchantID]rest)}
 }
 
 // Wake has a waiting Run look at the queues now.

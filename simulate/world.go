@@ -165,7 +165,7 @@ func (w *world) boot() *process {
 	c := cashier.New(cashier.Options{Store: w.books, Vault: w.stage.vault, Now: w.now, Log: log, Step: step,
 		Processor: func(*billing.Merchant) (*processor.Account, error) { return w.account, nil }})
 	batch := 1 + len(w.processes)*2 // small, so that work is divided among many
-	r := billrun.New(billrun.Options{Store: w.books, Cashier: c, Now: w.now, Log: log, Batch: batch, InFlight: 1})
+	r := billrun.New(billrun.Options{Store: w.books, Cashier: c, Now: w.now, Log: log, Batch: batch, InFlight: 1, Desks: mostSteps})
 	return &process{cashier: c, runner: r, wire: unipay.New(unipay.Options{Cashier: c, Log: log})}
 }
 
