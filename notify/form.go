@@ -62,7 +62,7 @@ type Message struct {
 	Key         string // what it tells, such as "RenewalSuccess/77": an endpoint is told each once
 	Kind        string // the dialect's name of it, for people who look for it
 	Customer    billing.CustomerID
-	Lane        int64 // within a lane messages go one after the other; 0 is no order
+	Lane        int64 // from 0; within a lane messages go one after the other; 0 is no order
 	Query       string
 	ContentType string
 	Body        []byte

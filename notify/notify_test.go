@@ -385,6 +385,14 @@ func TestLanes(t *testing.T) {
 		w.rename(bert, "Free")
 		w.once()
 		equal(t, r.bodies(), []string{"customer.changed anne One", "customer.changed bert Free"})
+		var untold store.Undelivered
+		w.must(w.Store.View(ctx, w.Merchant.ID, func(v *store.View) (err error) {
+			untold, err = v.Undelivered(ctx)
+			return err
+		}))
+		if untold.Waiting != 2 || !untold.Oldest.Equal(s.Wall.Now()) {
+			t.Errorf("untold: %+v", untold)
+		}
 		if held := w.deliveries(store.DeliveryFilter{State: billing.DeliveryHeld}); len(held) != 1 || string(held[0].Body) != "customer.changed anne Two" {
 			t.Fatalf("held: %v", held)
 		}

@@ -219,8 +219,11 @@ type Undelivered struct {
 // Undelivered counts what the merchant is still to be told, for operators.
 func (v *View) Undelivered(ctx context.Context) (u Undelivered, err error) {
 	var oldest int64
-	err = v.tx.QueryRow(ctx, `SELECT COUNT(*), COALESCE(MIN(created_at), 0) FROM delivery WHERE merchant_id = $1 AND ended_at IS NULL`,
-		v.merchant).Scan(&u.Waiting, &oldest)
+	// By endpoint and lane, which says nothing more, has SQLite take the index of
+	// those that have not ended, and not all that are kept.
+	err = v.tx.QueryRow(ctx, `SELECT COUNT(*), COALESCE(MIN(d.created_at), 0)
+		FROM endpoint e JOIN delivery d ON d.merchant_id = e.merchant_id AND d.endpoint_id = e.id
+		WHERE e.merchant_id = $1 AND d.lane >= 0 AND d.ended_at IS NULL`, v.merchant).Scan(&u.Waiting, &oldest)
 	u.Oldest = instant(oldest)
 	return u, err
 }
