@@ -2,6 +2,7 @@ package billing
 
 import (
 	"encoding/json"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -212,6 +213,24 @@ func (l *Login) Reaches(a AccountID) bool {
 	}
 	for _, id := range l.Accounts {
 		if id == a {
+			return true
+		}
+	}
+	return false
+}
+
+// Admits reports whether the login may come from an address; none listed allows
+// all.
+func (l *Login) Admits(from netip.Addr) bool {
+	if len(l.AllowedIPs) == 0 {
+		return true
+	}
+	from = from.Unmap()
+	for _, a := range l.AllowedIPs {
+		if prefix, err := netip.ParsePrefix(a); err == nil && prefix.Contains(from) {
+			return true
+		}
+		if addr, err := netip.ParseAddr(a); err == nil && addr == from {
 			return true
 		}
 	}

@@ -35,6 +35,8 @@ type ChargeRequest struct {
 	InvoiceRaw   string
 	Sale         *billing.Sale     // the subscription that comes of an approval
 	Extra        map[string]string // see billing.Details
+
+	origin *buyer // whose past velocity controls look at, nil if the payer's own
 }
 
 // Receipt is what became of a charge: the attempt, with the processor's words,
@@ -93,7 +95,7 @@ func (c *Cashier) charge(ctx context.Context, s *Session, r *ChargeRequest, paye
 		if earlier, err = replay(ctx, &tx.View, r.Key, digest); err != nil || earlier != nil {
 			return err
 		}
-		mint := &minting{s: s, tx: tx, keys: keys, owner: owner, lease: c.Now().Add(c.Lease)}
+		mint := &minting{s: s, tx: tx, keys: keys, owner: owner, lease: c.Now().Add(c.Lease), origin: r.origin}
 		attempt, number, err = mint.charge(ctx, account.Name(), *r)
 		if err != nil || r.Key == "" {
 			return err
@@ -169,6 +171,8 @@ type minting struct {
 	keys  *vault.Keys
 	owner *billing.Customer
 	lease time.Time
+
+	origin *buyer // nil if owner is who buys
 }
 
 // charge writes down the intention to charge: step 2 of a payment. The number,

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -59,10 +60,27 @@ func (c *Cashier) Authenticate(ctx context.Context, p Proof) (*Session, error) {
 	return &Session{Merchant: merchant, Login: login, Books: c.Store.Reader(merchant.ID), Now: merchant.Now(c.Now())}, nil
 }
 
+// ErrDisabled is the cause of the refusal of a login that is disabled, when its
+// password is right.
+var ErrDisabled = errors.New("the login is disabled")
+
 func (c *Cashier) prove(ctx context.Context, l *billing.Login, p Proof) error {
-	if l.Disabled || !comesFrom(l.AllowedIPs, p.Address) {
+	if !l.Admits(p.Address) {
 		return refused()
 	}
+	if err := c.checkPassword(ctx, l, p); err != nil {
+		return err
+	}
+	if l.Disabled {
+		err := refused()
+		err.Err = ErrDisabled
+		return err
+	}
+	return nil
+}
+
+// checkPassword compares a password with the login's, and counts.
+func (c *Cashier) checkPassword(ctx context.Context, l *billing.Login, p Proof) error {
 	if c.gate.knows(l, p.Password) {
 		return nil
 	}
@@ -84,32 +102,17 @@ func (c *Cashier) prove(ctx context.Context, l *billing.Login, p Proof) error {
 		_, err := tx.CountFailure(ctx, l.ID, lockAfter, wall.Add(lockFor))
 		return err
 	})
-	if err == nil && !ok {
-		err = refused()
+	if err != nil {
+		return err
 	}
-	return err
+	if !ok {
+		return refused()
+	}
+	return nil
 }
 
-func refused() error {
+func refused() *billing.Error {
 	return billing.Errorf(billing.Unauthenticated, "unknown user or wrong password")
-}
-
-// comesFrom reports whether an address is among those allowed; none listed
-// allows all.
-func comesFrom(allowed []string, from netip.Addr) bool {
-	if len(allowed) == 0 {
-		return true
-	}
-	from = from.Unmap()
-	for _, a := range allowed {
-		if prefix, err := netip.ParsePrefix(a); err == nil && prefix.Contains(from) {
-			return true
-		}
-		if addr, err := netip.ParseAddr(a); err == nil && addr == from {
-			return true
-		}
-	}
-	return false
 }
 
 // The cost of argon2id: 2 passes over 19 MiB, the second choice of RFC 9106 in

@@ -11,7 +11,7 @@ import (
 // PlantRequest brings in what another system sold: a subscription on terms, as
 // that system left it.
 type PlantRequest struct {
-	Number      string // by which that system's clients know it; required
+	Number      string // by which that system's clients know it, kept without leading zeros; required
 	Code        string // reference code here, "" for none
 	Method      Ref    // the customer's payment method, with which it goes on
 	Terms       billing.Terms
@@ -68,7 +68,7 @@ func (c *Cashier) Plant(ctx context.Context, s *Session, customer Ref, r PlantRe
 		if err := reserve(ctx, tx, store.SubscriptionNoun, scope, sub.Code, int64(sub.ID)); err != nil {
 			return err
 		}
-		if err := reserveNumber(ctx, tx, store.SubscriptionNumber, r.Number, int64(sub.ID)); err != nil {
+		if err := reserveNumber(ctx, tx, store.SubscriptionNumber, canonical(r.Number), int64(sub.ID)); err != nil {
 			return err
 		}
 		return tx.InsertEvents(ctx, []billing.Event{s.event(billing.SubscriptionCreated, owner.ID, int64(sub.ID))})
@@ -129,7 +129,7 @@ func (c *Cashier) NumberMethod(ctx context.Context, s *Session, customer, method
 		if err != nil {
 			return err
 		}
-		return reserveNumber(ctx, tx, store.PaymentMethodNumber, number, int64(m.ID))
+		return reserveNumber(ctx, tx, store.PaymentMethodNumber, canonical(number), int64(m.ID))
 	})
 }
 
@@ -154,6 +154,6 @@ func AttemptNumber(ctx context.Context, tx *store.Tx, id billing.AttemptID, make
 	if err != nil || have[int64(id)] != "" {
 		return have[int64(id)], err
 	}
-	number = make()
+	number = canonical(make())
 	return number, reserveNumber(ctx, tx, store.AttemptNumber, number, int64(id))
 }

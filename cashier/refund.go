@@ -107,7 +107,32 @@ func (b *book) endSale(ctx context.Context, id billing.SubscriptionID, note stri
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	sub := list[0]
+	return b.endSold(ctx, list[0], note)
+}
+
+// lapse ends the subscriptions whose access is not paid for: the last claim for
+// an invoice was declined. Those that say nothing of access go on, and owe.
+func (b *book) lapse(ctx context.Context, unpaid []billing.SubscriptionID) error {
+	if len(unpaid) == 0 {
+		return nil
+	}
+	list, err := b.tx.LockSubscriptions(ctx, unpaid)
+	if err != nil {
+		return err
+	}
+	for _, sub := range list {
+		if sub.Access == billing.PaidAccess && !sub.Ended() {
+			if err := b.endSold(ctx, sub, "not paid"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// endSold ends a subscription and takes back its invoices that are open.
+func (b *book) endSold(ctx context.Context, sub *billing.Subscription, note string) error {
+	id := sub.ID
 	for _, d := range append([]*billing.Activity(nil), b.open[sub.CustomerID]...) {
 		if d.Kind == billing.Invoice && d.SubscriptionID == id && d.Open == d.Amount && !d.Open.IsZero() && d.AdjustedBy == 0 && d.ClaimedBy == 0 {
 			by := &billing.Activity{Creator: billing.System, Note: note}

@@ -2,6 +2,7 @@ package cashier
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/perennial-billing/perennial/billing"
@@ -15,7 +16,7 @@ type SaleRequest struct {
 	Payer    *billing.Merchant       // whose customer buys, nil for the session's merchant
 	Method   billing.PaymentMethodID // the payer's, with which the first price and all that follow are paid
 	Terms    billing.Terms
-	Number   func() string // makes a number by which the sale will be known; asked again if it is taken; nil for none
+	Number   func() string // makes a number by which the sale will be known, kept without leading zeros; asked again if it is taken; nil for none
 	Previous string        // number of the earlier transaction that showed the way to the card
 	Note     string
 	Extra    map[string]string // see billing.Details
@@ -97,12 +98,15 @@ func (c *Cashier) buyer(ctx context.Context, s *Session, r SaleRequest) (*buyer,
 func (c *Cashier) sell(ctx context.Context, s *Session, r SaleRequest, who *buyer) (*Sold, error) {
 	sale := &billing.Sale{Terms: r.Terms, Previous: r.Previous}
 	if r.Number != nil {
-		sale.Number = r.Number()
+		sale.Number = canonical(r.Number())
 	}
 	if r.Terms.Initial == 0 {
 		return c.sellFree(ctx, s, r, who, sale)
 	}
 	request := ChargeRequest{Amount: r.Terms.Initial, Currency: r.Terms.Currency, Note: r.Note, Extra: r.Extra, Sale: sale}
+	if who.customer.MerchantID == s.Merchant.ID {
+		request.origin = who
+	}
 	receipt, err := c.charge(ctx, s, &request, func(tx *store.Tx) (*billing.Customer, error) {
 		owner, err := c.enrollBuyer(ctx, s, tx, r.Account, who, sale)
 		request.Method = Ref{ID: int64(sale.MethodID)}
@@ -182,6 +186,10 @@ func (c *Cashier) enrollBuyer(ctx context.Context, s *Session, tx *store.Tx, acc
 		s.event(billing.CustomerCreated, owner.ID, int64(owner.ID)), s.event(billing.PaymentMethodAdded, owner.ID, int64(method.ID)),
 	})
 }
+
+// canonical is the form in which numbers are kept: they are compared as numbers, so
+// leading zeros mean nothing (protocols/ccbill.md 3.3).
+func canonical(number string) string { return strings.TrimLeft(number, "0") }
 
 // reserveNumber takes a number that nothing else has; no number, nothing to take.
 func reserveNumber(ctx context.Context, tx *store.Tx, n store.Noun, number string, object int64) error {

@@ -87,7 +87,7 @@ func TestSell(t *testing.T) {
 		s := openSeller(t, shop, visa)
 		sold := s.sell(monthly())
 		sub := sold.Subscription
-		if sub == nil || sold.Number != "0000000000000000001" || sub.CreatedAt != s.Merchant.CreatedAt || sub.Period != 1 || sub.Issued != 1 {
+		if sub == nil || sold.Number != "1" || sub.CreatedAt != s.Merchant.CreatedAt || sub.Period != 1 || sub.Issued != 1 {
 			t.Fatalf("sold %+v", sold)
 		}
 		s.wantBuyer(sub, `2019-12-31 payment 5.00 open 0.00 posted due 2019-12-31
@@ -303,6 +303,31 @@ func TestPlant(t *testing.T) {
 		dead, err := s.Cashier.Plant(ctx, s.Session(), other, r)
 		if err != nil || dead.Status != billing.Cancelled || !dead.NextAt.IsZero() {
 			t.Errorf("what ended elsewhere is %+v: %v", dead, err)
+		}
+		s.clean()
+	})
+}
+
+// TestSaleLapses: access that is not paid for ends when the last retry was
+// declined, and nothing is owed for it.
+func TestSaleLapses(t *testing.T) {
+	cashiertest.Run(t, func(t *testing.T, shop *cashiertest.Shop) {
+		s := openSeller(t, shop, visa)
+		terms := monthly()
+		terms.Recurring = 8000 // which the bank declines softly
+		sub := s.sell(terms).Subscription
+		s.MoveTo("2020-01-23")
+		if got := s.Subscription(cashier.Ref{ID: int64(sub.ID)}); got.Ended() {
+			t.Errorf("between retries it is %s", got.Status)
+		}
+		s.MoveTo("2020-06-01")
+		if got := s.Subscription(cashier.Ref{ID: int64(sub.ID)}); got.Status != billing.Cancelled || got.Issued != 2 {
+			t.Errorf("it is %s after %d billings", got.Status, got.Issued)
+		}
+		for _, a := range s.Activities(cashier.Ref{ID: int64(sub.CustomerID)}) {
+			if !a.Open.IsZero() {
+				t.Errorf("%s of %s is open", a.Kind, a.Amount)
+			}
 		}
 		s.clean()
 	})

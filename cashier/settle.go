@@ -399,12 +399,20 @@ func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.Atte
 	} // else what was refunded of it before stays paid, and goes on covering
 	b.touch(pay)
 	again := false
+	var givenUp []billing.SubscriptionID
 	for _, d := range append(debts, reopened...) {
 		d.ClaimedBy = 0
 		if a.Claim {
-			again = b.tryAgain(d, a.Response) || again
+			once := b.tryAgain(d, a.Response)
+			again = again || once
+			if !once && d.Period > 0 {
+				givenUp = append(givenUp, d.SubscriptionID)
+			}
 		}
 		b.touch(d)
+	}
+	if err := b.lapse(ctx, givenUp); err != nil {
+		return err
 	}
 	if !a.Claim { // a customer's own payment came back: the debts go on as if it had not been made
 		for _, d := range reopened {

@@ -32,6 +32,9 @@ func (m *minting) velocity(ctx context.Context, b *book, a *billing.Attempt, num
 	past := past{View: &m.tx.View, controls: controls, fingerprint: who, customer: a.CustomerID, method: a.PaymentMethodID}
 	c := billing.Case{Consumer: *consumer, Currency: m.s.Merchant.Currency, Charge: billing.Counted{At: a.CreatedAt, AccountID: a.AccountID,
 		Bank: a.Instrument.IsBank(), Amount: a.Amount, Expiry: a.Expiry, State: billing.Sending}}
+	if o := m.origin; o != nil { // enrolled anew for this sale, and known by what was before
+		past.customer, past.method = o.customer.ID, o.method.ID
+	}
 	if err := past.read(ctx, &c); err != nil {
 		return err
 	}

@@ -163,3 +163,10 @@ func (v *View) CoveredSubscriptions(ctx context.Context, credits []billing.Activ
 			WHERE m.merchant_id = $1 AND m.source_id `+v.tx.In(2)+` AND m.ended_at IS NULL AND d.subscription_id IS NOT NULL`,
 		v.merchant, sqldb.List(ints(credits)))
 }
+
+// CountActivities counts the merchant's activities of a kind since an instant.
+func (v *View) CountActivities(ctx context.Context, k billing.ActivityKind, since time.Time) (n int64, err error) {
+	err = v.tx.QueryRow(ctx, `SELECT COUNT(*) FROM activity WHERE merchant_id = $1 AND kind = $2 AND created_at > $3`,
+		v.merchant, k, since.UnixMicro()).Scan(&n)
+	return n, err
+}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -114,6 +115,37 @@ func (t *Tx) ForgetFailures(ctx context.Context, id billing.LoginID) error {
 	_, err := t.tx.Exec(ctx, `UPDATE login SET failures = 0, locked_until = NULL
 		WHERE merchant_id = $1 AND id = $2 AND (failures > 0 OR locked_until IS NOT NULL)`, t.merchant, id)
 	return err
+}
+
+// LockedOut is until when an address may not try a login of the merchant's by
+// the world's time, zero if it may, and whether it has failed before.
+func (v *View) LockedOut(ctx context.Context, address string) (at time.Time, failed bool, err error) {
+	var until int64
+	err = v.tx.QueryRow(ctx, `SELECT COALESCE(locked_until, 0) FROM login_failure WHERE merchant_id = $1 AND address = $2`,
+		v.merchant, address).Scan(&until)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return time.Time{}, false, nil
+	}
+	return instant(until), err == nil, err
+}
+
+// FailFrom notes a failed login from an address: the third within a span of time
+// locks the address out for as long.
+func (t *Tx) FailFrom(ctx context.Context, address string, at time.Time, span time.Duration) error {
+	_, err := t.tx.Exec(ctx, `INSERT INTO login_failure (merchant_id, address, last_at) VALUES ($1, $2, $3)
+		ON CONFLICT (merchant_id, address) DO UPDATE SET before_at = login_failure.last_at, last_at = $3,
+			locked_until = CASE WHEN login_failure.before_at > $4 THEN $5 ELSE login_failure.locked_until END`,
+		t.merchant, address, at.UnixMicro(), at.Add(-span).UnixMicro(), at.Add(span).UnixMicro())
+	return err
+}
+
+// ForgiveAddress forgets the failed logins from an address, or from all if it is
+// "", and returns how many addresses that was.
+func (t *Tx) ForgiveAddress(ctx context.Context, address string) (int64, error) {
+	if address == "" {
+		return t.tx.Exec(ctx, `DELETE FROM login_failure WHERE merchant_id = $1`, t.merchant)
+	}
+	return t.tx.Exec(ctx, `DELETE FROM login_failure WHERE merchant_id = $1 AND address = $2`, t.merchant, address)
 }
 
 func loginLists(l *billing.Login) (accounts, ips string, err error) {

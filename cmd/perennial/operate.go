@@ -27,7 +27,7 @@ type loginUnlockCommand struct {
 
 // Help is shown by perennial login unlock --help.
 func (loginUnlockCommand) Help() string {
-	return `Ten wrong passwords in a row lock a login for a quarter of an hour. This forgets them. A login that was disabled in the set-up stays disabled.
+	return `Ten wrong passwords in a row lock a login for a quarter of an hour. Three wrong Data Link passwords from one address within an hour lock that address out for an hour. This forgets the failed attempts of the login, and those from all addresses for its merchant. A login that was disabled in the set-up stays disabled.
 
 Example:
 
@@ -54,6 +54,9 @@ func (c *loginUnlockCommand) Run(ctx context.Context, p *process) (err error) {
 			return err
 		}
 		if err := tx.ForgetFailures(ctx, was.ID); err != nil {
+			return err
+		}
+		if _, err := tx.ForgiveAddress(ctx, ""); err != nil {
 			return err
 		}
 		return tx.InsertAct(ctx, billing.Act{Act: "unlocked", Noun: "login", Object: id.Object, Who: p.who(c.By), Reason: c.Reason, At: p.now()})

@@ -14,7 +14,19 @@ CREATE INDEX reference_number ON reference (merchant_id, noun, object_id)
 
 CREATE INDEX attempt_parent ON attempt (merchant_id, parent_id) WHERE parent_id IS NOT NULL;
 
+-- Addresses from which a merchant's logins were failed: the last two failures,
+-- and until when the address is locked out. Instants are the world's.
+CREATE TABLE login_failure (
+    merchant_id  {{int}} NOT NULL REFERENCES merchant (id),
+    address      TEXT NOT NULL,
+    before_at    {{int}},
+    last_at      {{int}} NOT NULL,
+    locked_until {{int}},
+    PRIMARY KEY (merchant_id, address)
+) {{strict}};
+
 -- +goose Down
+DROP TABLE login_failure;
 DROP INDEX attempt_parent;
 DROP INDEX reference_number;
 ALTER TABLE subscription DROP COLUMN signed_up_at;
