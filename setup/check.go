@@ -40,7 +40,7 @@ type pattern struct {
 
 var (
 	codeForm    = pattern{regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$`), "must be up to 40 letters, digits and . _ -, beginning with a letter or digit"}
-	loginForm   = pattern{regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}$`), "must be up to 100 letters, digits and . _ @ + -, beginning with a letter or digit"}
+	loginForm   = pattern{regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+/-]{0,99}$`), "must be up to 100 letters, digits and . _ @ + - /, beginning with a letter or digit"}
 	foreignForm = pattern{regexp.MustCompile(`^[^\s/]([^/]{0,98}[^\s/])?$`), "must be up to 100 characters without a slash, and none of them at the ends a blank"}
 	envForm     = pattern{regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`), "must be the name of an environment variable"}
 	countryForm = pattern{regexp.MustCompile(`^([A-Z]{2,3})?$`), "must be a country code of two or three capital letters (ISO 3166-1)"}
@@ -291,6 +291,12 @@ func (c *customer) check(ps *Problems) bool {
 			form(ps, s.Where, "code", s.Code, foreignForm)
 		}
 		s.check(ps)
+	}
+	if c.Sale != nil {
+		c.Sale.check(ps)
+		if len(c.Subscriptions) > 0 {
+			ps.add(c.Where, "subscriptions", "and a sale exclude each other: each sale is an account of its own")
+		}
 	}
 	account := required(ps, c.Where, "account", c.Account)
 	return required(ps, c.Where, "code", c.Code) && account

@@ -47,6 +47,9 @@ func (w *work) customer(ctx context.Context, c *customer) error {
 			return err
 		}
 	}
+	if c.Sale != nil {
+		return w.sale(ctx, p, c.Sale)
+	}
 	return nil
 }
 

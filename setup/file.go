@@ -110,6 +110,7 @@ type customer struct {
 	Active        *bool           `yaml:"active"`
 	Methods       []*method       `yaml:"payment_methods"`
 	Subscriptions []*subscription `yaml:"subscriptions"`
+	Sale          *sale           `yaml:"sale"`
 }
 
 type address struct {

@@ -84,16 +84,19 @@ var keyOf = map[string]string{
 
 // refused turns what a verb says is wrong into a problem of the file; any other
 // error is returned.
-func (w *work) refused(at place, err error) error {
+func (w *work) refused(at place, err error) error { return w.refusedBy(at, keyOf, err) }
+
+// refusedBy is refused with the names of another mapping.
+func (w *work) refusedBy(at place, keys map[string]string, err error) error {
 	var e *billing.Error
 	if !errors.As(err, &e) || e.Kind == billing.Internal {
 		return err
 	}
 	message := e.Message
-	if e.Field == "firstBillingDate" {
+	if e.Field == "firstBillingDate" || e.Field == "next" {
 		message += " (the setting allow_past_billing permits it; billings made elsewhere are counted by billed)"
 	}
-	w.wrong(at, keyOf[e.Field], "%s", message)
+	w.wrong(at, keys[e.Field], "%s", message)
 	return nil
 }
 

@@ -223,6 +223,7 @@ func (c *demoCommand) announce(p *process, url string, m *billing.Merchant) erro
   account      %[5]s
   plans        standard_monthly (19.99 USD a month), gym_monthly (49.99 USD a month)
   clock        %[6]s, running
+  CCBill API   %[1]s/jpost/billingApi.cgi, account 900000, testuser, testpass
   data         %[7]s (started again, the demo goes on; remove it to begin anew)
 
 Make a customer, in a second terminal:
@@ -230,6 +231,10 @@ Make a customer, in a second terminal:
   curl -u %[3]s:%[4]s -X PUT %[1]s%[2]scustomers/~create \
     -H 'Content-Type: application/json' \
     -d '{"code":"customer1","accountId":"%[5]s","firstName":"John","lastName":"Smith"}'
+
+Charge a customer of the CCBill account by a previous transaction:
+
+  curl '%[1]s/jpost/billingApi.cgi?clientAccnum=900000&username=testuser&password=testpass&action=chargeByPreviousTransactionId&newClientAccnum=900000&newClientSubacc=0005&sharedAuthentication=1&initialPrice=5.00&initialPeriod=30&recurringPrice=29.95&recurringPeriod=30&rebills=99&subscriptionId=0102751901000023384&currencyCode=840'
 
 Let a month pass, and see what the bank saw:
 

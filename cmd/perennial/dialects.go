@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/perennial-billing/perennial/dialect/ccbill"
 	"github.com/perennial-billing/perennial/dialect/unipay"
 	"github.com/perennial-billing/perennial/httpd"
 	"github.com/perennial-billing/perennial/notify"
@@ -19,14 +20,18 @@ type wire struct {
 // nobody guesses a password by turns over several of them.
 func (c *core) dialects(s serving) []wire {
 	brake := httpd.NewBrake(httpd.BrakeConfig{})
+	clicks := ccbill.New(ccbill.Options{Cashier: c.cashier, Brake: brake, Wake: c.runner.Wake, Log: c.log})
 	return []wire{
+		{ccbill.ChargingPath, clicks},
+		{ccbill.ManagementPath, clicks},
+		{ccbill.ExtractPath, clicks},
 		{unipay.Prefix, unipay.New(unipay.Options{Cashier: c.cashier, Brake: brake, Wake: c.runner.Wake, Log: c.log, MaxBody: s.MaxBody})},
 	}
 }
 
 // dialectSettings checks what a set-up file says of each wire.
 func dialectSettings() map[string]func(json.RawMessage) error {
-	return map[string]func(json.RawMessage) error{unipay.Name: unipay.CheckSettings}
+	return map[string]func(json.RawMessage) error{unipay.Name: unipay.CheckSettings, ccbill.Name: ccbill.CheckSettings}
 }
 
 // forms are how the wires tell events.
