@@ -158,7 +158,12 @@ func (b *book) chargeback(ctx context.Context, a *billing.Attempt, pay *billing.
 	}
 	b.fee(billing.ServiceFee, b.merchant.Settings.Fees.Chargeback, b.customers[pay.CustomerID], pay.SubscriptionID, "chargeback fee")
 	b.event(billing.PaymentChargedBack, pay.CustomerID, int64(pay.ID))
-	return nil
+	if pay.SubscriptionID == 0 {
+		return nil
+	}
+	return b.withAccess(ctx, []billing.SubscriptionID{pay.SubscriptionID}, func(sub *billing.Subscription) error {
+		return b.stopSold(ctx, sub, "charged back") // what is disputed is not used on, nor charged again
+	})
 }
 
 // chargebackReversed gives a payment back that a chargeback had taken, unless

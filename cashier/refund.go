@@ -113,16 +113,22 @@ func (b *book) endSale(ctx context.Context, id billing.SubscriptionID, note stri
 // lapse ends the subscriptions whose access is not paid for: the last claim for
 // an invoice was declined. Those that say nothing of access go on, and owe.
 func (b *book) lapse(ctx context.Context, unpaid []billing.SubscriptionID) error {
-	if len(unpaid) == 0 {
+	return b.withAccess(ctx, unpaid, func(sub *billing.Subscription) error { return b.endSold(ctx, sub, "not paid") })
+}
+
+// withAccess does something to those of several subscriptions whose access is
+// paid for and goes on.
+func (b *book) withAccess(ctx context.Context, ids []billing.SubscriptionID, do func(*billing.Subscription) error) error {
+	if len(ids) == 0 {
 		return nil
 	}
-	list, err := b.tx.LockSubscriptions(ctx, unpaid)
+	list, err := b.tx.LockSubscriptions(ctx, ids)
 	if err != nil {
 		return err
 	}
 	for _, sub := range list {
 		if sub.Access == billing.PaidAccess && !sub.Ended() {
-			if err := b.endSold(ctx, sub, "not paid"); err != nil {
+			if err := do(sub); err != nil {
 				return err
 			}
 		}
@@ -142,9 +148,15 @@ func (b *book) endSold(ctx context.Context, sub *billing.Subscription, note stri
 			b.event(billing.ActivityRecorded, sub.CustomerID, int64(by.ID))
 		}
 	}
+	return b.stopSold(ctx, sub, note)
+}
+
+// stopSold ends a subscription at once, and leaves what is owed for it.
+func (b *book) stopSold(ctx context.Context, sub *billing.Subscription, note string) error {
 	if sub.Ended() {
 		return nil
 	}
+	id := sub.ID
 	open, err := b.tx.OpenAdjustments(ctx, []billing.SubscriptionID{id})
 	if err != nil {
 		return err

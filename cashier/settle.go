@@ -414,9 +414,14 @@ func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.Atte
 	if err := b.lapse(ctx, givenUp); err != nil {
 		return err
 	}
+	if sale := a.Details.Sale; sale != nil && len(reopened) > 0 { // what was sold came back unpaid
+		if err := b.endSale(ctx, sale.SubscriptionID, "not paid"); err != nil {
+			return err
+		}
+	}
 	if !a.Claim { // a customer's own payment came back: the debts go on as if it had not been made
 		for _, d := range reopened {
-			if d.Period >= 0 {
+			if d.Period >= 0 && d.AdjustedBy == 0 {
 				d.Reopened(b.merchant, b.at)
 			}
 		}

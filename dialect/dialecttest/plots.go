@@ -193,4 +193,24 @@ var stories = []story{
 		s.chargeKept("by hand", 1999, "other")
 		s.until("2020-02-20")
 	}},
+	{"brought in renewed and ended", func(s *stage) {
+		s.given("membership", goodCard)
+		s.until("2020-02-20")
+		s.letEnd("membership", "2020-03-14")
+		s.until("2020-03-14")
+		s.until("2020-03-20")
+	}},
+	{"brought in declined and recovered", func(s *stage) {
+		s.given("membership", laterGood)
+		s.until("2020-02-20")
+	}},
+	{"brought in and never paid", func(s *stage) {
+		s.given("membership", stolenCard)
+		s.until("2020-03-20")
+	}},
+	{"brought in and ended before a renewal", func(s *stage) {
+		s.given("membership", goodCard)
+		s.letEnd("membership", "2020-01-14")
+		s.until("2020-01-20")
+	}},
 }

@@ -16,9 +16,10 @@ import (
 // refused is a matter of the wire.
 type Speaker struct {
 	Plan       func(testing.TB, Plan)
-	SignUp     func(testing.TB)       // makes the customer
-	AddCard    func(testing.TB, Card) // keeps a card
-	AddBank    func(testing.TB, Bank) // keeps a bank account
+	SignUp     func(testing.TB)                                // makes the customer
+	Given      func(t testing.TB, subscription, number string) // learns of a sale that was brought in for the customer
+	AddCard    func(testing.TB, Card)                          // keeps a card
+	AddBank    func(testing.TB, Bank)                          // keeps a bank account
 	RenewCard  func(t testing.TB, name, expiry string)
 	Retire     func(t testing.TB, method string) // the card or bank account is no longer used
 	Subscribe  func(testing.TB, Subscription)
@@ -26,7 +27,8 @@ type Speaker struct {
 	Freeze     func(t testing.TB, subscription, from string, billings int)
 	Pause      func(t testing.TB, subscription, from string)
 	Resume     func(t testing.TB, subscription string)
-	Cancel     func(t testing.TB, subscription, on string) // "" is at once
+	Cancel     func(t testing.TB, subscription, on string)   // "" is at once
+	LetEnd     func(t testing.TB, subscription, last string) // cancels it with what is paid, whose last day is told
 	Invoice    func(t testing.TB, name string, amount int64)
 	Fee        func(t testing.TB, name string, amount int64)
 	Credit     func(t testing.TB, name string, amount int64)

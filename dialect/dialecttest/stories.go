@@ -1,6 +1,7 @@
 package dialecttest
 
 import (
+	"context"
 	"embed"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/cashier"
 	"github.com/perennial-billing/perennial/cashier/cashiertest"
 	"github.com/perennial-billing/perennial/sqldb"
 )
@@ -94,6 +96,31 @@ func (s *stage) plan(name string, amount int64, change ...func(*Plan)) {
 func (s *stage) signUp() {
 	s.t.Helper()
 	say(s, "SignUp", s.s.SignUp)(s.t)
+}
+
+// given brings in, for the customer, a sale that another system made on 15
+// December: a price for thirty days, and then 19.99 every thirty days.
+func (s *stage) given(name, card string) {
+	s.t.Helper()
+	const number = "0102751901000023384"
+	say(s, "Given", s.s.Given)
+	ctx, shop := context.Background(), s.c.Shop
+	customer := &billing.Customer{Code: "ann", FirstName: "Ann", LastName: "Lee", Active: true}
+	check(s.t, shop.Cashier.Enroll(ctx, shop.Session(), shop.Account.Code, customer))
+	ref := cashier.Ref{ID: int64(customer.ID)}
+	method, err := shop.Cashier.AddPaymentMethod(ctx, shop.Session(), ref, cashier.MethodRequest{Code: "card", Instrument: billing.VisaCredit,
+		Number: billing.NewSecret(card), Expiry: "0430", Active: true})
+	check(s.t, err)
+	_, err = shop.Cashier.Plant(ctx, shop.Session(), ref, cashier.PlantRequest{Number: number, Code: name, Method: cashier.Ref{ID: int64(method.ID)},
+		Terms: billing.Terms{Currency: "USD", Initial: 500, InitialDays: 30, Recurring: 1999, RecurringDays: 30, Rebills: billing.Endless},
+		Past:  billing.Past{SignedUp: billing.Date{Year: 2019, Month: 12, Day: 15}}})
+	check(s.t, err)
+	s.s.Given(s.t, name, number)
+}
+
+func (s *stage) letEnd(subscription, last string) {
+	s.t.Helper()
+	say(s, "LetEnd", s.s.LetEnd)(s.t, subscription, last)
 }
 
 // visa is a card of the sandbox bank, by its number.

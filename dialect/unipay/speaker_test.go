@@ -41,6 +41,7 @@ func speaker(c *dialecttest.Counter) *dialecttest.Speaker {
 		SignUp: func(t testing.TB) {
 			ask(t, "PUT", "customers", "code", "ann", "accountId", "2001", "firstName", "Ann", "lastName", "Lee")
 		},
+		Given: func(testing.TB, string, string) {}, // it has a reference code
 		AddCard: func(t testing.TB, k dialecttest.Card) {
 			ask(t, "PUT", at+"/payment-options", "code", codeFor(k.Name), "type", string(instruments.wire(k.Instrument)),
 				"accountNumber", k.Number, "accountAccessory", k.Expiry)
@@ -73,6 +74,9 @@ func speaker(c *dialecttest.Counter) *dialecttest.Speaker {
 		},
 		Resume: func(t testing.TB, name string) { ask(t, "GET", subscription(name)+"/~resume") },
 		Cancel: func(t testing.TB, name, on string) { ask(t, "GET", subscription(name)+"/~cancel", "effectiveDate", on) },
+		LetEnd: func(t testing.TB, name, last string) {
+			ask(t, "GET", subscription(name)+"/~cancel", "effectiveDate", last)
+		},
 
 		Invoice:  record("RI"),
 		Fee:      record("RF"),
