@@ -89,8 +89,13 @@ func (w *work) sale(ctx context.Context, p *payer, s *sale) error {
 			return err
 		}
 		if len(have) > 0 {
-			if have[noun] == 0 {
+			owner, err := w.numbered(ctx, noun, have[noun])
+			if err != nil {
+				return err
+			}
+			if owner == 0 || owner != p.ID {
 				w.wrong(s.Where, "number", "is the number of something else")
+				return nil
 			}
 			w.modify(s.Where, Change{Noun: "sale", Name: name}, nil)
 			return nil
@@ -118,4 +123,24 @@ func (w *work) sale(ctx context.Context, p *payer, s *sale) error {
 		return err
 	})
 	return nil
+}
+
+// numbered is whose a subscription or payment method with a number is, 0 if the
+// number stands for neither.
+func (w *work) numbered(ctx context.Context, n store.Noun, id int64) (billing.CustomerID, error) {
+	if id == 0 {
+		return 0, nil
+	}
+	if n == store.PaymentMethodNumber {
+		m, err := w.view.PaymentMethod(ctx, billing.PaymentMethodID(id))
+		if err != nil {
+			return 0, err
+		}
+		return m.CustomerID, nil
+	}
+	sub, err := w.view.Subscription(ctx, billing.SubscriptionID(id))
+	if err != nil {
+		return 0, err
+	}
+	return sub.CustomerID, nil
 }

@@ -93,7 +93,10 @@ func (w *work) refusedBy(at place, keys map[string]string, err error) error {
 		return err
 	}
 	message := e.Message
-	if e.Field == "firstBillingDate" || e.Field == "next" {
+	if e.Field == "next" {
+		message += " (the setting allow_past_billing permits it; rebills made elsewhere are counted by rebilled)"
+	}
+	if e.Field == "firstBillingDate" {
 		message += " (the setting allow_past_billing permits it; billings made elsewhere are counted by billed)"
 	}
 	w.wrong(at, keys[e.Field], "%s", message)
