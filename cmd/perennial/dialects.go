@@ -36,5 +36,5 @@ func dialectSettings() map[string]func(json.RawMessage) error {
 
 // forms are how the wires tell events.
 func forms() []*notify.Form {
-	return nil
+	return []*notify.Form{ccbill.Webhooks()}
 }

@@ -41,6 +41,10 @@ const patience = 3 * time.Minute
 //	http STATUS METHOD URL [BODY]   asks, and shows the answer as stdout
 //	keep NAME PATTERN        sets NAME to what the first group of a pattern matches in stdout
 //	sql FILE STATEMENT       damages books behind the back of the program
+//	receive NAME STATUS [FILE...]   opens a merchant's receiver that answers with a status, or changes
+//	                         that, and writes its address in place of NAME into files
+//	received NAME PATTERN    waits for the next request to it, and shows it as stdout
+//	until PATTERN ARGUMENT...   runs perennial until its output matches
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -49,11 +53,13 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Values[serversKey{}] = map[string]*server{}
+			env.Values[receiversKey{}] = map[string]*receiver{}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": scriptStart, "stop": scriptStop, "kill": scriptKill, "http": scriptHTTP,
 			"sql": scriptSQL, "keep": scriptKeep,
+			"receive": scriptReceive, "received": scriptReceived, "until": scriptUntil,
 		},
 	})
 }
