@@ -20,7 +20,7 @@ type wire struct {
 // nobody guesses a password by turns over several of them.
 func (c *core) dialects(s serving) []wire {
 	brake := httpd.NewBrake(httpd.BrakeConfig{})
-	clicks := ccbill.New(ccbill.Options{Cashier: c.cashier, Brake: brake, Wake: c.runner.Wake, Log: c.log})
+	clicks := ccbill.New(ccbill.Options{Cashier: c.cashier, Brake: brake, Log: c.log})
 	return []wire{
 		{ccbill.ChargingPath, clicks},
 		{ccbill.ManagementPath, clicks},

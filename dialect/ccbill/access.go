@@ -50,7 +50,7 @@ func (x *exchange) prove(ctx context.Context, from netip.Addr) error {
 	if x.choices, err = readSettings(raw); err != nil {
 		return err
 	}
-	if name == "" || password == "" || len(name) > longestValue || len(password) > longestValue {
+	if name == "" || password == "" || len(name) > longestValue || len(password) > longestValue || p.badSubaccount() {
 		return badAuthentication
 	}
 	if !linked {
@@ -64,11 +64,8 @@ func (x *exchange) prove(ctx context.Context, from netip.Addr) error {
 	if login != nil && !login.Admits(from) {
 		return badAddress
 	}
-	using, known, err := x.scope(login, accounts)
-	if err != nil {
-		return err
-	}
-	if !known { // as if there were no such user: the password is looked at all the same
+	using, known, misnamed := x.scope(login, accounts)
+	if !known && misnamed == nil { // as if there were no such user: the password is looked at all the same
 		proof.Name += "/"
 	}
 	session, err := x.Cashier.Authenticate(ctx, proof)
@@ -81,6 +78,8 @@ func (x *exchange) prove(ctx context.Context, from netip.Addr) error {
 		return x.fail(ctx, merchant, address)
 	case err != nil:
 		return err
+	case misnamed != nil: // said to nobody who has not proved who he is
+		return misnamed
 	}
 	x.caller = &caller{Session: session, name: name, choices: x.choices, accounts: accounts, using: using}
 	return x.forgive(ctx, merchant, address)
@@ -121,16 +120,22 @@ func (x *exchange) user(ctx context.Context, m *billing.Merchant, name string) (
 	return login, accounts, err
 }
 
-// scope finds the subaccount that a request is about by the rules of 2.2. known
-// is false if the user is not one of the clientSubacc that is named, or if there
-// is no such user.
-func (x *exchange) scope(l *billing.Login, accounts []*billing.Account) (using billing.AccountID, known bool, err error) {
-	client, named := x.params.get("clientSubacc"), x.params.get("usingSubacc")
-	for _, code := range []string{client, named} {
-		if code != "" && !digits(code, 4, 4) {
-			return 0, false, badAuthentication
+// badSubaccount reports whether a subaccount is named that can be nobody's.
+func (p params) badSubaccount() bool {
+	for _, name := range []string{"clientSubacc", "usingSubacc"} {
+		if code := p.get(name); code != "" && !digits(code, 4, 4) {
+			return true
 		}
 	}
+	return false
+}
+
+// scope finds the subaccount that a request is about by the rules of 2.2. known
+// is false if the user is not one of the clientSubacc that is named, or if there
+// is no such user. An error is for a caller who is proved: no subaccount is named
+// where one must be, or one that does not exist.
+func (x *exchange) scope(l *billing.Login, accounts []*billing.Account) (using billing.AccountID, known bool, err error) {
+	client, named := x.params.get("clientSubacc"), x.params.get("usingSubacc")
 	if l == nil {
 		return 0, false, nil
 	}

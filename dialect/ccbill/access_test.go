@@ -51,6 +51,9 @@ func TestMatrix(t *testing.T) {
 				d.look(whole) // a success forgets the failures
 			}
 		}
+		if got := saw(d.look("username=sub0&password=no")); got != "-7" { // who is not proved does not learn that it is a subaccount's
+			t.Errorf("a guess: %s", got)
+		}
 		elsewhere := d.sold(published) // in 0005
 		body := d.ask(ccbill.ManagementPath, "clientAccnum=900000&clientSubacc=0000&action=viewSubscriptionStatus&subscriptionId="+elsewhere+"&"+bound)
 		d.want("another subaccount's", body, code("-4"))

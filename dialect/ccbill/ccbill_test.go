@@ -54,8 +54,8 @@ func check(t testing.TB, err error) {
 func opened(t testing.TB, s *cashiertest.Shop) *desk {
 	t.Helper()
 	d := &desk{t: t}
-	d.Counter = dialecttest.Serve(t, s, func(c *dialecttest.Counter, log *slog.Logger) (string, http.Handler) {
-		return "/", ccbill.New(ccbill.Options{Cashier: s.Cashier, Log: log, Wake: func() { c.Wakes.Add(1) }})
+	d.Counter = dialecttest.Serve(t, s, func(_ *dialecttest.Counter, log *slog.Logger) (string, http.Handler) {
+		return "/", ccbill.New(ccbill.Options{Cashier: s.Cashier, Log: log})
 	})
 	d.account("900000")
 	d.admit("testuser")

@@ -31,10 +31,6 @@ type Options struct {
 	// one; nil makes one for this dialect alone.
 	Brake *httpd.Brake
 
-	// Wake is called after an action that may have made work due for the billing
-	// run. May be nil.
-	Wake func()
-
 	// Log takes what went wrong on our side. Nil discards it.
 	Log *slog.Logger
 }
@@ -43,9 +39,6 @@ type Options struct {
 func New(o Options) http.Handler {
 	if o.Brake == nil {
 		o.Brake = httpd.NewBrake(httpd.BrakeConfig{})
-	}
-	if o.Wake == nil {
-		o.Wake = func() {}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -76,21 +69,20 @@ type action struct {
 	name    string
 	path    string // on which it is served
 	perform func(context.Context, *exchange) (answer, error)
-	wakes   bool // it may make work due for the billing run
 }
 
 // actions are those of the two scripts that take one. (4.6 is not built.)
 func actions() []action {
 	return []action{
-		{"chargeByPreviousTransactionId", ChargingPath, charge, false},
-		{"chargeByPreviousTransactionId", ManagementPath, charge, false}, // as the prose has it (1)
-		{"viewSubscriptionStatus", ManagementPath, viewStatus, false},
-		{"cancelSubscription", ManagementPath, cancel, false},
-		{"extendSubscription", ManagementPath, extend, false},
-		{"refundTransaction", ManagementPath, refund, false},
-		{"voidTransaction", ManagementPath, void, false},
-		{"voidOrRefundTransaction", ManagementPath, voidOrRefund, false},
-		{"discountSubscription", ManagementPath, discount, false},
+		{"chargeByPreviousTransactionId", ChargingPath, charge},
+		{"chargeByPreviousTransactionId", ManagementPath, charge}, // as the prose has it (1)
+		{"viewSubscriptionStatus", ManagementPath, viewStatus},
+		{"cancelSubscription", ManagementPath, cancel},
+		{"extendSubscription", ManagementPath, extend},
+		{"refundTransaction", ManagementPath, refund},
+		{"voidTransaction", ManagementPath, void},
+		{"voidOrRefundTransaction", ManagementPath, voidOrRefund},
+		{"discountSubscription", ManagementPath, discount},
 	}
 }
 
@@ -156,11 +148,7 @@ func (x *exchange) serve(r *http.Request, note *httpd.Record) (answer, error) {
 	if !x.choices.permits(x.caller.name, do.name) {
 		return nil, x.collapsed(notPermitted)
 	}
-	a, err := do.perform(ctx, x)
-	if err == nil && do.wakes {
-		x.Wake()
-	}
-	return a, err
+	return do.perform(ctx, x)
 }
 
 // identify proves the caller and notes who it is.
