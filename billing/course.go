@@ -158,16 +158,29 @@ func (s *Subscription) CancelAtEnd(today Date, adjustments []Adjustment, note st
 }
 
 // EndNow ends the subscription and what may be used of it at once, whatever is
-// paid. An end that is known already gives way to it.
+// paid. An end that is known already gives way to it. Where billings of days
+// before today are still to be made, it ends when Advance has made them: when the
+// worker wakes up changes nothing of what is owed.
 func (s *Subscription) EndNow(today Date, adjustments []Adjustment, note string) ([]Adjustment, error) {
 	if s.Ended() {
 		return nil, Errorf(State, "the subscription is already %s", s.Status)
 	}
+	behind := !s.NextDate.IsZero() && s.NextDate.Before(today)
 	known := false
 	for i := range adjustments {
 		if a := &adjustments[i]; a.Kind == Cancel && a.State == Waiting {
 			a.End, known = today, true
+			if behind && a.Effective.After(today) {
+				a.Effective = today
+			}
 		}
+	}
+	if behind {
+		if !known {
+			adjustments = s.stopOn(Cancel, today, today, adjustments, note)
+		}
+		s.Schedule(adjustments)
+		return adjustments, nil
 	}
 	if !known {
 		adjustments = append(adjustments, Adjustment{Kind: Cancel, Effective: today, End: today, Note: note, State: Waiting})

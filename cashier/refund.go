@@ -171,6 +171,8 @@ func (b *book) stopSold(ctx context.Context, sub *billing.Subscription, note str
 	sub.UpdatedAt = b.at
 	b.schedule(sub)
 	b.event(billing.SubscriptionChanged, sub.CustomerID, int64(id))
-	b.event(billing.SubscriptionEnded, sub.CustomerID, int64(id))
+	if sub.Ended() {
+		b.event(billing.SubscriptionEnded, sub.CustomerID, int64(id))
+	}
 	return nil
 }

@@ -30,6 +30,11 @@ func TestFound(t *testing.T) {
 			{actDays, 1, 740, 461, 31, 4522159699101528735},
 			{actRefund, 1, 226, 875, 15897, 7926207810146043332},
 		}}},
+		{"a refund ends a subscription whose worker has died before older dates were billed", Story{Seed: 100880, Merchants: 1, Processes: 2, Deaths: 100_000, Acts: []Act{
+			{actCustomer, 0, 253, 7, 3458, 4170251775412081066},
+			{actDays, 0, 492, 721, 31, 7295197853219082629},
+			{actRefund, 0, 574, 522, 10693, 12964900055317032112},
+		}}},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			r, err := stage.Play(context.Background(), tt.story)
