@@ -195,7 +195,7 @@ func TestWhileWorking(t *testing.T) {
 		say("note: attempts: attempt ann/ask-charge#1 (charge) of 19.99 USD is unknown",
 			"note: bank: attempt ann/ask-charge#1 (charge) is unknown in the books; the bank has done it, 19.99 USD", behind, notices)
 		s.Wall.Forward(2 * time.Minute) // nobody comes back for it
-		say("fault: attempts: attempt ann/ask-charge#1 (charge) is unknown and was to be asked about by 2026-11-22T12:01:00Z",
+		say("fault: attempts: attempt ann/ask-charge#1 (charge) is unknown and was to be asked about by 2026-11-22T12:00:10Z",
 			"note: bank: attempt ann/ask-charge#1 (charge) is unknown in the books; the bank has done it, 19.99 USD", behind, notices)
 		check(t, s.Bank.SetFaults(ctx, s.Merchant.Code))
 		s.MoveTo("2020-01-03")

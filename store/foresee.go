@@ -42,8 +42,17 @@ func (v *View) ForeseeAccounts(ctx context.Context) error {
 // come from a later statement or from the end of the transaction.
 func (t *Tx) Gather(fn func() error) error { return t.tx.Gather(fn) }
 
-// Identify finds the login of a name in the directory, and its merchant.
+// Identify finds the login of a name in the directory, and its merchant, by one
+// look. On books that are spread over several machines a look that does not say
+// the merchant would go to all of them, so there the merchant is found first.
 func (s *Store) Identify(ctx context.Context, kind, name string) (m *billing.Merchant, l *billing.Login, err error) {
+	spread, err := s.isSpread(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if spread {
+		return s.identifyFirst(ctx, kind, name)
+	}
 	const whose = ` FROM directory WHERE kind = $1 AND name = $2)`
 	merchant := sqldb.Ask{Query: `SELECT ` + merchantColumns + ` FROM merchant WHERE id = (SELECT merchant_id` + whose, Args: []any{kind, name}}
 	login := sqldb.Ask{Query: `SELECT ` + loginColumns + ` FROM login
@@ -57,6 +66,21 @@ func (s *Store) Identify(ctx context.Context, kind, name string) (m *billing.Mer
 		}
 		l, err = sqldb.One(ctx, tx, scanLogin, login.Query, login.Args...)
 		return notFound(err, kind)
+	})
+	return m, l, err
+}
+
+func (s *Store) identifyFirst(ctx context.Context, kind, name string) (m *billing.Merchant, l *billing.Login, err error) {
+	id, err := s.Lookup(ctx, kind, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = s.View(ctx, id.Merchant, func(v *View) error {
+		if m, err = v.Merchant(ctx); err != nil {
+			return err
+		}
+		l, err = v.Login(ctx, billing.LoginID(id.Object))
+		return err
 	})
 	return m, l, err
 }
