@@ -31,6 +31,10 @@ type Options struct {
 
 	// Sent is told of each try, for metrics; may be nil.
 	Sent func(dialect string, o Outcome)
+
+	// Ready says by an error that the books are not known to be the right ones;
+	// nothing is told then. Nil is always ready.
+	Ready func(context.Context) error
 }
 
 // Outcome is what came of a try.
@@ -160,6 +164,9 @@ func (c *Courier) steps() int {
 // deliveries of their events, and puts workers to the endpoints that have some
 // due. It returns how many events were told.
 func (c *Courier) look(ctx context.Context) (told int, err error) {
+	if c.Ready != nil && c.Ready(ctx) != nil {
+		return 0, nil // somebody has said why
+	}
 	ids, err := c.Store.ToTell(ctx, c.Now())
 	if err != nil {
 		return 0, err

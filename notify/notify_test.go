@@ -441,6 +441,27 @@ func TestSlow(t *testing.T) {
 	})
 }
 
+// TestNotReady tells nothing while the books are not known to be the right ones,
+// and everything afterwards.
+func TestNotReady(t *testing.T) {
+	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
+		trouble := errors.New("restored")
+		w := open(t, s, func(o *notify.Options) { o.Ready = func(context.Context) error { return trouble } })
+		r := receive(t)
+		w.endpoint("main", r.URL)
+		w.Customer("anne")
+		w.once()
+		if got := r.bodies(); len(got) > 0 {
+			t.Errorf("told %q", got)
+		}
+		trouble = nil
+		w.once()
+		if got := r.bodies(); len(got) != 1 {
+			t.Errorf("told %q", got)
+		}
+	})
+}
+
 // TestRetries: a failed try is repeated with the same bytes and the same id after
 // the pauses of the form, by the world's clock, and given up after the last.
 func TestRetries(t *testing.T) {

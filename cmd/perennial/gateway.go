@@ -45,8 +45,8 @@ func (p *process) newGateway(ctx context.Context, l place, s serving, log *slog.
 	}
 	if s.Webhooks {
 		g.courier, err = notify.New(notify.Options{
-			Store: c.store, Cashier: c.cashier, Now: p.now, Log: log, Forms: forms(), Allow: s.WebhookAllow, InFlight: s.WebhooksInFlight,
-			Keep: s.WebhookKeep, Sent: m.told,
+			Store: c.store, Cashier: c.cashier, Now: c.now, Log: log, Forms: forms(), Allow: s.WebhookAllow, InFlight: s.WebhooksInFlight,
+			Keep: s.WebhookKeep, Sent: m.told, Ready: c.ready,
 		})
 		if err != nil {
 			return nil, errors.Join(err, c.Close())
