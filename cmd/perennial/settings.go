@@ -40,7 +40,7 @@ type serving struct {
 	WebhooksInFlight int            `help:"Messages that are under way at once." env:"PERENNIAL_WEBHOOKS_IN_FLIGHT" default:"128" group:"webhooks"`
 	WebhookKeep      time.Duration  `help:"How long messages are kept once they were taken or given up." env:"PERENNIAL_WEBHOOK_KEEP" default:"720h" group:"webhooks"`
 
-	MaxConns int        `help:"Connections to PostgreSQL; 0 is four a core." env:"PERENNIAL_MAX_CONNS" default:"0" placeholder:"N"`
+	MaxConns int        `help:"Connections to PostgreSQL; 0 is four a core, at least twelve." env:"PERENNIAL_MAX_CONNS" default:"0" placeholder:"N"`
 	Node     int        `help:"Number of this server among those on these books, 1 to 1023, that must be no other's; 0 is any that is free." env:"PERENNIAL_NODE" default:"0" placeholder:"N"`
 	LogLevel slog.Level `help:"Least level of what is logged: debug, info, warn or error." env:"PERENNIAL_LOG_LEVEL" default:"info"`
 }
