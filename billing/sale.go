@@ -140,4 +140,9 @@ type Sale struct {
 	Terms          Terms           `json:"terms"`
 	Number         string          `json:"number,omitempty"`   // by which another system's clients will know it
 	Previous       string          `json:"previous,omitempty"` // number of the transaction whose card it is charged to
+
+	// Replaces is the subscription, of Replaced, that ends at once when this one
+	// begins, 0 if none does.
+	Replaces SubscriptionID `json:"replaces,omitempty"`
+	Replaced CustomerID     `json:"replaced,omitempty"`
 }

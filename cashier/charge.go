@@ -232,6 +232,12 @@ func (m *minting) charge(ctx context.Context, processor string, r ChargeRequest)
 			return nil, billing.Secret{}, err
 		}
 	}
+	if r.Sale != nil && r.Sale.Replaces != 0 {
+		key := store.Key{Scope: replaceScope, Key: replaceKey(r.Sale.Replaces), Digest: []byte{}, ObjectID: int64(a.ID), At: s.Now}
+		if err := tx.PassKey(ctx, key); err != nil {
+			return nil, billing.Secret{}, err
+		}
+	}
 	b.attempts = append(b.attempts, a)
 	return a, number, b.flush(ctx)
 }

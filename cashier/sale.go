@@ -2,6 +2,7 @@ package cashier
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,12 @@ type SaleRequest struct {
 	Previous string        // number of the earlier transaction that showed the way to the card
 	Note     string
 	Extra    map[string]string // see billing.Details
+
+	// Replaces is a subscription of the session's merchant that ends at once when
+	// this one begins, 0 if none does. One that is over cannot be replaced (State),
+	// nor one of which another charge that would replace it has no outcome yet
+	// (InProgress); and what replaces has a first price.
+	Replaces billing.SubscriptionID
 }
 
 // Sold is what became of a sale. The subscription is there when the charge is
@@ -45,6 +52,9 @@ const salePlan = "terms-of-sale"
 func (c *Cashier) Sell(ctx context.Context, s *Session, r SaleRequest) (*Sold, error) {
 	if err := r.Terms.Check(); err != nil {
 		return nil, err
+	}
+	if r.Replaces != 0 && r.Terms.Initial == 0 {
+		return nil, billing.FieldError(billing.Invalid, "initial", "must not be 0 where a subscription is replaced")
 	}
 	buyer, err := c.buyer(ctx, s, r)
 	if err != nil {
@@ -108,6 +118,9 @@ func (c *Cashier) sell(ctx context.Context, s *Session, r SaleRequest, who *buye
 		request.origin = who
 	}
 	receipt, err := c.charge(ctx, s, &request, func(tx *store.Tx) (*billing.Customer, error) {
+		if err := replaceable(ctx, tx, r.Replaces, sale); err != nil {
+			return nil, err
+		}
 		owner, err := c.enrollBuyer(ctx, s, tx, r.Account, who, sale)
 		request.Method = Ref{ID: int64(sale.MethodID)}
 		return owner, err
@@ -147,6 +160,48 @@ func (c *Cashier) sellFree(ctx context.Context, s *Session, r SaleRequest, who *
 	}
 	return sold, nil
 }
+
+// replaceScope is what the keys are used for that name, of a subscription, the
+// last attempt that would replace it.
+const replaceScope = "replace"
+
+// replaceable locks who has the subscription that a sale is to replace, so that
+// of two at once the second sees the first, and looks whether it can be replaced.
+func replaceable(ctx context.Context, tx *store.Tx, id billing.SubscriptionID, sale *billing.Sale) error {
+	if id == 0 {
+		return nil
+	}
+	old, err := tx.Subscription(ctx, id)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.LockCustomers(ctx, []billing.CustomerID{old.CustomerID}); err != nil {
+		return err
+	}
+	if old, err = tx.LockSubscriptionOf(ctx, old.CustomerID, id); err != nil {
+		return err
+	}
+	if old.Ended() {
+		return billing.FieldError(billing.State, "replaces", "the subscription is already %s", old.Status)
+	}
+	last, tried, err := tx.Key(ctx, replaceScope, replaceKey(id))
+	if err != nil {
+		return err
+	}
+	if tried {
+		before, err := tx.Attempt(ctx, billing.AttemptID(last.ObjectID))
+		if err != nil {
+			return err
+		}
+		if before.State != billing.AttemptDeclined {
+			return billing.Errorf(billing.InProgress, "another charge that replaces the subscription has no outcome yet")
+		}
+	}
+	sale.Replaces, sale.Replaced = id, old.CustomerID
+	return nil
+}
+
+func replaceKey(id billing.SubscriptionID) string { return strconv.FormatInt(int64(id), 10) }
 
 // enrollBuyer writes down, in the account that sells, who buys and what is paid
 // with, and gives the sale its ids.

@@ -127,13 +127,22 @@ func (c *Cashier) settle(ctx context.Context, m *billing.Merchant, at time.Time,
 	return changed, err
 }
 
-// payers lists the customers of answers.
+// payers lists the customers whom answers concern.
 func payers(answers []Answer) []billing.CustomerID {
-	ids := make([]billing.CustomerID, len(answers))
-	for i, a := range answers {
-		ids[i] = a.Attempt.CustomerID
+	ids := make([]billing.CustomerID, 0, len(answers))
+	for _, a := range answers {
+		ids = append(ids, concerned(a.Attempt)...)
 	}
 	return distinct(ids)
+}
+
+// concerned are the customers whose accounts an outcome of an attempt may
+// change: who pays, and whose subscription is replaced by what is paid for.
+func concerned(a *billing.Attempt) []billing.CustomerID {
+	if sale := a.Details.Sale; sale != nil && sale.Replaced != 0 {
+		return []billing.CustomerID{a.CustomerID, sale.Replaced}
+	}
+	return []billing.CustomerID{a.CustomerID}
 }
 
 // apply takes an outcome into the books. wall is the world's time, by which an
@@ -185,8 +194,7 @@ func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome,
 			return nil
 		}
 		if a.Kind == billing.AskCharge {
-			b.approve(a, o, billing.Pending)
-			return nil
+			return b.approve(ctx, a, o, billing.Pending)
 		}
 		return b.approveReversal(ctx, a) // money on its way out counts as gone
 	case billing.AttemptApproved:
@@ -197,8 +205,7 @@ func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome,
 		case was == billing.AttemptPending:
 			return nil
 		case a.Kind == billing.AskCharge:
-			b.approve(a, o, billing.Posted)
-			return nil
+			return b.approve(ctx, a, o, billing.Posted)
 		case a.Kind == billing.AskCredit:
 			b.payOut(a, billing.Posted, billing.PaymentReversed)
 			return nil
@@ -284,8 +291,9 @@ func (b *book) unknown(a *billing.Attempt) {
 }
 
 // approve posts the payment, or the claim that is accepted and settles later,
-// and covers the debts that it was made for.
-func (b *book) approve(a *billing.Attempt, o billing.Outcome, state billing.ActivityState) {
+// and covers the debts that it was made for. What it sells begins here, and what
+// that replaces ends.
+func (b *book) approve(ctx context.Context, a *billing.Attempt, o billing.Outcome, state billing.ActivityState) error {
 	amount := a.Amount
 	if !o.Amount.IsZero() {
 		amount = o.Amount
@@ -304,6 +312,11 @@ func (b *book) approve(a *billing.Attempt, o billing.Outcome, state billing.Acti
 	if sale := a.Details.Sale; sale != nil {
 		_, invoice := b.begin(sale, b.customers[a.CustomerID], a.CreatedAt, a.Details.Note)
 		b.match(pay, invoice)
+		if sale.Replaces != 0 {
+			if err := b.endSale(ctx, sale.Replaces, ReplacedNote); err != nil {
+				return err
+			}
+		}
 	}
 	retried := false
 	for _, d := range b.claimed(a) {
@@ -324,7 +337,12 @@ func (b *book) approve(a *billing.Attempt, o billing.Outcome, state billing.Acti
 			b.fee(billing.ServiceFee, b.merchant.Settings.Fees.Retry, b.customers[a.CustomerID], a.SubscriptionID, "retry fee")
 		}
 	}
+	return nil
 }
+
+// ReplacedNote is the note on the end of a subscription that was replaced by what
+// was sold in its stead.
+const ReplacedNote = "replaced"
 
 // dated is a copy of an activity that bears the time of what is written about
 // it now.

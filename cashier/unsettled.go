@@ -67,7 +67,7 @@ func (c *Cashier) SettleByHand(ctx context.Context, m *billing.Merchant, id bill
 		if err := settleable(a, wall); err != nil {
 			return err
 		}
-		b, err := openBook(ctx, tx, m, m.Now(wall), []billing.CustomerID{a.CustomerID})
+		b, err := openBook(ctx, tx, m, m.Now(wall), concerned(a))
 		if err != nil {
 			return err
 		}
@@ -90,7 +90,9 @@ func (c *Cashier) SettleByHand(ctx context.Context, m *billing.Merchant, id bill
 		}
 		a.SettledBy, a.LeaseUntil = v.Who, wall.Add(billing.AskAgain(a.Checks))
 		b.answered = append(b.answered, a)
-		b.balance(a.CustomerID)
+		for _, id := range concerned(a) {
+			b.balance(id)
+		}
 		if err := tx.Unpark(ctx, billing.ParkedAttempt, []int64{int64(id)}, b.at); err != nil {
 			return err
 		}

@@ -122,3 +122,12 @@ func (t *Tx) UseKey(ctx context.Context, k Key) (taken bool, err error) {
 		t.merchant, k.Scope, k.Key, k.Digest, k.ObjectID, micros(k.At))
 	return n == 0, err
 }
+
+// PassKey has a key stand for another object from now on, if it was used before.
+func (t *Tx) PassKey(ctx context.Context, k Key) error {
+	_, err := t.tx.Exec(ctx, `INSERT INTO idempotency (merchant_id, scope, key, digest, object_id, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (merchant_id, scope, key) DO UPDATE SET digest = excluded.digest, object_id = excluded.object_id, created_at = excluded.created_at`,
+		t.merchant, k.Scope, k.Key, k.Digest, k.ObjectID, micros(k.At))
+	return err
+}
