@@ -2,6 +2,7 @@ package ccbill
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,11 +18,12 @@ type offer struct {
 	initial, recurring  string // prices, not yet in a currency
 	currency            string // "" is the original's
 	terms               billing.Terms
+	pricePoint          string // of the target subaccount, which has the terms; "" where the request has them
 }
 
 // charge is chargeByPreviousTransactionId (3), in the order of section 10.
 func charge(ctx context.Context, x *exchange) (answer, error) {
-	o, err := readOffer(x.params)
+	o, err := readOffer(x.params, "newClient")
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +31,14 @@ func charge(ctx context.Context, x *exchange) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.terms.Currency == "" {
+	return x.sell(ctx, o, from, 0)
+}
+
+// sell charges what is offered to the card of an earlier transaction, from check
+// 8 of section 10 on. The subscription that it replaces, if it is not 0, ends with
+// the approval.
+func (x *exchange) sell(ctx context.Context, o *offer, from *original, replaces billing.SubscriptionID) (answer, error) {
+	if o.terms.Currency == "" && o.pricePoint == "" {
 		o.terms.Currency = "USD"
 		if from.sub != nil {
 			o.terms.Currency = from.sub.Amount.Currency()
@@ -41,6 +50,12 @@ func charge(ctx context.Context, x *exchange) (answer, error) {
 	seller, limits, err := x.seller(ctx, o)
 	if err != nil {
 		return nil, err
+	}
+	if o.pricePoint != "" {
+		var known bool
+		if o.terms, known = limits.pricePoint(o.pricePoint); !known {
+			return nil, badArguments
+		}
 	}
 	instrument := from.method.Instrument
 	switch {
@@ -60,9 +75,15 @@ func charge(ctx context.Context, x *exchange) (answer, error) {
 	sold, err := x.Cashier.Sell(ctx, seller, cashier.SaleRequest{
 		Account: o.subaccount, Payer: x.caller.Merchant, Method: from.method.ID, Terms: o.terms, Previous: from.number,
 		Number: func() string { return numberAt(seller.Now, paymentKind(seller.Merchant, instrument)) },
-		Extra:  x.params.extras(),
+		Extra:  x.params.extras(), Replaces: replaces,
 	})
-	if err != nil {
+	var refused *billing.Error
+	switch {
+	case billing.KindOf(err) == billing.InProgress:
+		return x.denied(seller.Merchant, instrument, stillProcessed), nil
+	case errors.As(err, &refused) && refused.Kind == billing.State && refused.Field == "replaces":
+		return results(failed), nil // it is over
+	case err != nil:
 		return nil, err
 	}
 	return x.sold(sold)
@@ -95,9 +116,10 @@ func (x *exchange) refusal(number string, d decline) answer {
 }
 
 // readOffer reads the arguments of a charge in the order of section 10, 2 to 6.
-// All that can be wrong with them gives -5.
-func readOffer(p params) (*offer, error) {
-	o := &offer{account: p.get("newClientAccnum"), subaccount: p.get("newClientSubacc"),
+// All that can be wrong with them gives -5. The names of the target begin with
+// target.
+func readOffer(p params, target string) (*offer, error) {
+	o := &offer{account: p.get(target + "Accnum"), subaccount: p.get(target + "Subacc"),
 		initial: p.get("initialPrice"), recurring: p.get("recurringPrice"), currency: p.get("currencyCode")}
 	if !digits(o.account, 6, 6) || !digits(o.subaccount, 4, 4) || o.initial == "" {
 		return nil, badArguments

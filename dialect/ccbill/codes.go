@@ -82,6 +82,7 @@ const (
 	bankError        decline = 25
 	badSetUp         decline = 26
 	systemError      decline = 27
+	stillProcessed   decline = 15
 	previousDeclined decline = 18
 	cardExpired      decline = 29
 	noFunds          decline = 31
@@ -99,6 +100,7 @@ var declineTexts = map[decline]string{
 	badAccount:       "Check bank account number",
 	badRouting:       "Check routing number",
 	declined:         "Transaction declined",
+	stillProcessed:   "Account still being processed",
 	previousDeclined: "Previous attempt was declined",
 	deniedByBank:     "Transaction denied by bank",
 	bankError:        "Bank error",

@@ -51,7 +51,7 @@ func TestArgumentsOfCharges(t *testing.T) {
 			"-3": {"subscriptionId=0102751901000023386", "subscriptionId=1"},
 			"-9": {"newClientAccnum=900001"},
 			"-7": {"initialPrice=1000.01", "recurringPrice=1000.01"},
-			"-6": {"action=upgradeSubscription", "action=", "action=viewSubscriptionStatus", "action=dance"},
+			"-6": {"action=", "action=viewSubscriptionStatus", "action=dance"},
 			"-1": {"clientAccnum=", "clientAccnum=9000000", "username=", "password=", "usingSubacc=5", "usingSubacc=0009", "clientSubacc=abcd"},
 		} {
 			for _, change := range changes {

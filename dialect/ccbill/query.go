@@ -112,4 +112,5 @@ func digits(s string, least, most int) bool {
 // and told in its webhook (8.4). Those of 3.5 all begin with "threeds".
 var ours = []string{"clientaccnum", "clientsubacc", "usingsubacc", "username", "password", "action", "returnxml", "subscriptionid",
 	"newclientaccnum", "newclientsubacc", "sharedauthentication", "initialprice", "initialperiod", "recurringprice", "recurringperiod",
-	"rebills", "currencycode", "lifetimesubscription", "overrideaffiliate", "overrideparticipation", "specialoffer", "prorate"}
+	"rebills", "currencycode", "lifetimesubscription", "overrideaffiliate", "overrideparticipation", "specialoffer", "prorate",
+	"upgradetypeid", "upgradeclientaccnum", "upgradeclientsubacc"}

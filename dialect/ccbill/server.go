@@ -71,11 +71,12 @@ type action struct {
 	perform func(context.Context, *exchange) (answer, error)
 }
 
-// actions are those of the two scripts that take one. (4.6 is not built.)
+// actions are those of the two scripts that take one.
 func actions() []action {
 	return []action{
 		{"chargeByPreviousTransactionId", ChargingPath, charge},
 		{"chargeByPreviousTransactionId", ManagementPath, charge}, // as the prose has it (1)
+		{"upgradeSubscription", ChargingPath, upgrade},
 		{"viewSubscriptionStatus", ManagementPath, viewStatus},
 		{"cancelSubscription", ManagementPath, cancel},
 		{"extendSubscription", ManagementPath, extend},

@@ -69,6 +69,9 @@ type subaccount struct {
 	MaxInitialPeriod  int      `json:"max_initial_period"`
 	RecurringPeriods  []int    `json:"recurring_periods"` // none is 1 to 365
 	RefuseBankAccount bool     `json:"refuse_bank_accounts"`
+
+	// PricePoints has the terms to which may be upgraded, by upgradeTypeId (4.6).
+	PricePoints map[string]billing.Terms `json:"price_points"`
 }
 
 // defaultMaxPrice is the greatest price where a subaccount has none: 1000.00 (3.2).
@@ -155,6 +158,9 @@ func (s settings) check() error {
 		}
 		if a.MinPrice < 0 || a.MaxPrice < 0 || a.MaxPrice > billing.MaxAmount || a.MaxInitialPeriod < 0 || a.MaxInitialPeriod > billing.MaxDays {
 			return wrong("subaccounts", "has a limit that is out of range")
+		}
+		if !a.checkPricePoints() {
+			return wrong("subaccounts", "has a price point that cannot be sold: it is named by digits, and has a currency of this wire, a first price, and terms that agree")
 		}
 	}
 	return nil

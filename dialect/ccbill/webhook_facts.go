@@ -3,9 +3,11 @@ package ccbill
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/cashier"
 	"github.com/perennial-billing/perennial/notify"
 	"github.com/perennial-billing/perennial/store"
 )
@@ -203,6 +205,9 @@ func (r *reading) payment(ctx context.Context) ([]*fact, error) {
 func (r *reading) origin(ctx context.Context, f *fact, sale *billing.Sale, event string) error {
 	if sale.Previous == "" {
 		return nil
+	}
+	if sale.Replaces != 0 {
+		event = strings.Replace(event, "UpSale", "Upgrade", 1)
 	}
 	f.event, f.source = event, "API"
 	f.original.number = printedNumber(sale.Previous)
@@ -421,6 +426,9 @@ func (r *reading) cancelled(ctx context.Context) ([]*fact, error) {
 		if f.reason, err = r.givenBack(ctx, id); err != nil {
 			return nil, err
 		}
+	}
+	if f.reason == "" && last.Note == cashier.ReplacedNote {
+		f.reason = "Upgraded"
 	}
 	if f.reason == "" {
 		f.reason = "Cancelled"
