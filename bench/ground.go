@@ -170,11 +170,10 @@ func (s *Site) vacant(ctx context.Context) (err error) {
 	})
 }
 
-// merchantTables finds the schemas that have a table of merchants, but for those
-// of benches.
+// merchantTables finds the schemas of the address that have a table of merchants.
 func merchantTables(e sqldb.Engine) string {
 	if e == sqldb.SQLite {
 		return "SELECT 'main' FROM sqlite_master WHERE type = 'table' AND name = 'merchant'"
 	}
-	return "SELECT CAST(schemaname AS TEXT) FROM pg_tables WHERE tablename = 'merchant' AND schemaname NOT LIKE '" + schemaPrefix + "%'"
+	return "SELECT CAST(schemaname AS TEXT) FROM pg_tables WHERE tablename = 'merchant' AND schemaname = ANY (current_schemas(false))"
 }

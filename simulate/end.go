@@ -42,10 +42,11 @@ func (w *world) end() {
 	}
 }
 
-// mostRounds bounds how often workers run before the end. Pauses between the
-// askings after an unknown outcome grow to six hours, so all must be known long
-// before.
-const mostRounds = 60
+// mostRounds bounds how often workers run before the end, an hour apart. The
+// pauses between the askings after an unknown outcome grow to a day, and a bank
+// that has not seen a request is asked a few times more before it counts as never
+// sent: all must be known well before eight days are over.
+const mostRounds = 8 * 24
 
 // rest has workers run until no attempt is in anybody's hands.
 func (w *world) rest() {
