@@ -165,22 +165,20 @@ func (c *Cashier) sellFree(ctx context.Context, s *Session, r SaleRequest, who *
 // last attempt that would replace it.
 const replaceScope = "replace"
 
-// replaceable locks who has the subscription that a sale is to replace, so that
-// of two at once the second sees the first, and looks whether it can be replaced.
+// replaceable locks the subscription that a sale is to replace, so that of two at
+// once the second sees the first, and looks whether it can be replaced.
 func replaceable(ctx context.Context, tx *store.Tx, id billing.SubscriptionID, sale *billing.Sale) error {
 	if id == 0 {
 		return nil
 	}
-	old, err := tx.Subscription(ctx, id)
+	list, err := tx.LockSubscriptions(ctx, []billing.SubscriptionID{id})
 	if err != nil {
 		return err
 	}
-	if _, err := tx.LockCustomers(ctx, []billing.CustomerID{old.CustomerID}); err != nil {
-		return err
+	if len(list) == 0 {
+		return billing.Errorf(billing.NotFound, "subscription not found")
 	}
-	if old, err = tx.LockSubscriptionOf(ctx, old.CustomerID, id); err != nil {
-		return err
-	}
+	old := list[0]
 	if old.Ended() {
 		return billing.FieldError(billing.State, "replaces", "the subscription is already %s", old.Status)
 	}
