@@ -193,6 +193,7 @@ func (h *history) ending(records []*record) error {
 		}
 	}
 	h.request.Note = noteOf(back)
+	past.TakenBack = billing.TakenBack{Refunds: len(back[recordRefund]), Voids: len(back[recordVoid]), Chargebacks: len(back[recordChargeback])}
 	return h.active(active)
 }
 

@@ -84,6 +84,32 @@ type Past struct {
 	Next      Date // of the next billing, zero if it is the one that the terms give
 	Cancelled bool // nothing is billed any more
 	Ends      Date // last day of access of a cancelled one, zero if it is the end of what is paid
+	TakenBack TakenBack
+}
+
+// TakenBack counts the payments that were given or taken back elsewhere, before
+// the subscription came here.
+type TakenBack struct {
+	Refunds     int `json:"refunds,omitempty"`
+	Voids       int `json:"voids,omitempty"`
+	Chargebacks int `json:"chargebacks,omitempty"`
+	Returns     int `json:"returns,omitempty"` // of bank debits
+}
+
+// Any reports whether there are any.
+func (t TakenBack) Any() bool { return t != TakenBack{} }
+
+// Check refuses counts that cannot be.
+func (t TakenBack) Check() error {
+	for _, c := range []struct {
+		field string
+		value int
+	}{{"refunds", t.Refunds}, {"voids", t.Voids}, {"chargebacks", t.Chargebacks}, {"returns", t.Returns}} {
+		if c.value < 0 || c.value > MaxPeriods {
+			return FieldError(Invalid, c.field, "must be from 0 to %d", MaxPeriods)
+		}
+	}
+	return nil
 }
 
 // Resume gives a subscription these terms as another system left it on a day,
@@ -95,7 +121,11 @@ func (t Terms) Resume(s *Subscription, past Past, today Date) ([]Adjustment, err
 	case past.Rebilled < 0 || past.Rebilled >= MaxPeriods || t.Rebills != Endless && past.Rebilled > t.Rebills:
 		return nil, FieldError(Invalid, "rebilled", "must be from 0 to the number of rebills")
 	}
+	if err := past.TakenBack.Check(); err != nil {
+		return nil, err
+	}
 	t.Begin(s, past.SignedUp)
+	s.TakenBack = past.TakenBack
 	s.Status, s.Period, s.Issued = Current, 1+past.Rebilled, 1+past.Rebilled
 	s.LastDate = s.BillingDate(past.Rebilled)
 	if !past.Next.IsZero() && past.Next != s.BillingDate(s.Period) {

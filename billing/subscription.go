@@ -58,6 +58,7 @@ type Subscription struct {
 	Adjusted        bool      // an adjustment waits or is in force
 	Note            string
 	SignedUpAt      time.Time // when the customer signed up for it elsewhere, zero if that was CreatedAt
+	TakenBack       TakenBack // payments that were given or taken back elsewhere
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
 }

@@ -30,6 +30,10 @@ type sale struct {
 	Next           billing.Date     `yaml:"next"`
 	Cancelled      *bool            `yaml:"cancelled"`
 	Ends           billing.Date     `yaml:"ends"`
+	Refunds        *int64           `yaml:"refunds"`
+	Voids          *int64           `yaml:"voids"`
+	Chargebacks    *int64           `yaml:"chargebacks"`
+	Returns        *int64           `yaml:"returns"`
 	Note           *string          `yaml:"note"`
 }
 
@@ -48,7 +52,8 @@ func (s *sale) check(ps *Problems) {
 		key   string
 		value *int64
 	}{{"initial", s.Initial}, {"initial_days", s.InitialDays}, {"recurring", s.Recurring}, {"recurring_days", s.RecurringDays},
-		{"rebills", s.Rebills}, {"rebilled", s.Rebilled}} {
+		{"rebills", s.Rebills}, {"rebilled", s.Rebilled},
+		{"refunds", s.Refunds}, {"voids", s.Voids}, {"chargebacks", s.Chargebacks}, {"returns", s.Returns}} {
 		within(ps, s.Where, n.key, n.value, amounts) // the rules of terms say the rest
 	}
 	if s.Rebills != nil && *or(s.UntilCancelled, false) {
@@ -68,12 +73,14 @@ func (s *sale) request(m *billing.Merchant) cashier.PlantRequest {
 		t.Rebills = billing.Endless
 	}
 	return cashier.PlantRequest{Number: s.Number, Code: s.Code, Terms: t, Note: *or(s.Note, ""), Past: billing.Past{SignedUp: s.SignedUp,
-		Rebilled: number(s.Rebilled), Next: s.Next, Cancelled: *or(s.Cancelled, false), Ends: s.Ends}}
+		Rebilled: number(s.Rebilled), Next: s.Next, Cancelled: *or(s.Cancelled, false), Ends: s.Ends,
+		TakenBack: billing.TakenBack{Refunds: number(s.Refunds), Voids: number(s.Voids), Chargebacks: number(s.Chargebacks), Returns: number(s.Returns)}}}
 }
 
 // saleKeys name what the verb's errors are about in the words of the file.
 var saleKeys = map[string]string{"initial": "initial", "initial_days": "initial_days", "recurring": "recurring", "recurring_days": "recurring_days",
-	"rebills": "rebills", "lifetime": "lifetime", "signed_up": "signed_up", "rebilled": "rebilled", "next": "next"}
+	"rebills": "rebills", "lifetime": "lifetime", "signed_up": "signed_up", "rebilled": "rebilled", "next": "next",
+	"refunds": "refunds", "voids": "voids", "chargebacks": "chargebacks", "returns": "returns"}
 
 // sale looks at what another system sold to a customer. What has its number here
 // is kept as it is: billing has gone on since.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -11,17 +12,18 @@ import (
 
 const subscriptionColumns = `merchant_id, id, account_id, customer_id, code, plan_id, plan_name, payment_method_id, term, length,
 	amount, tax, currency, cycle, first_date, first_invoicing, status, period, issued, last_date, next_date, COALESCE(next_at, 0),
-	adjusted, note, created_at, updated_at, COALESCE(initial_amount, -1), anchors, access, COALESCE(signed_up_at, 0)`
+	adjusted, note, created_at, updated_at, COALESCE(initial_amount, -1), anchors, access, COALESCE(signed_up_at, 0),
+	taken_back`
 
 func scanSubscription(r sqldb.Row) (*billing.Subscription, error) {
 	var s billing.Subscription
 	var length, amount, tax, period, issued, next, created, updated, initial, signedUp int64
 	var c billing.Currency
 	var dates [4]string
-	var anchors string
+	var anchors, takenBack string
 	err := r.Scan(&s.MerchantID, &s.ID, &s.AccountID, &s.CustomerID, &s.Code, &s.PlanID, &s.PlanName, &s.PaymentMethodID, &s.Term,
 		&length, &amount, &tax, &c, &s.Cycle, &dates[0], &dates[1], &s.Status, &period, &issued, &dates[2], &dates[3], &next,
-		&s.Adjusted, &s.Note, &created, &updated, &initial, &anchors, &s.Access, &signedUp)
+		&s.Adjusted, &s.Note, &created, &updated, &initial, &anchors, &s.Access, &signedUp, &takenBack)
 	if err != nil {
 		return nil, err
 	}
@@ -33,6 +35,11 @@ func scanSubscription(r sqldb.Row) (*billing.Subscription, error) {
 	if anchors != "" {
 		if s.Anchors, err = billing.ParseAnchors(anchors); err != nil {
 			return nil, fmt.Errorf("store: dates of subscription %d: %w", s.ID, err)
+		}
+	}
+	if takenBack != "" {
+		if err := json.Unmarshal([]byte(takenBack), &s.TakenBack); err != nil {
+			return nil, fmt.Errorf("store: what was taken back of subscription %d: %w", s.ID, err)
 		}
 	}
 	if initial >= 0 {
@@ -122,16 +129,25 @@ func (t *Tx) InsertSubscriptions(ctx context.Context, list ...*billing.Subscript
 		if s.Initial != nil {
 			initial = s.Initial.Minor()
 		}
+		takenBack := ""
+		if s.TakenBack.Any() {
+			text, err := json.Marshal(s.TakenBack)
+			if err != nil {
+				return fmt.Errorf("store: what was taken back of a subscription: %w", err)
+			}
+			takenBack = string(text)
+		}
 		rows[i] = []any{int64(s.MerchantID), int64(s.ID), int64(s.AccountID), int64(s.CustomerID), s.Code, int64(s.PlanID),
 			s.PlanName, int64(s.PaymentMethodID), string(s.Term), int64(s.Length), s.Amount.Minor(), s.Tax.Minor(),
 			string(s.Amount.Currency()), string(s.Cycle), s.FirstDate.String(), s.FirstInvoicing.String(), string(s.Status),
 			int64(s.Period), int64(s.Issued), s.LastDate.String(), s.NextDate.String(), micros(s.NextAt), s.Adjusted, s.Note,
-			micros(s.CreatedAt), micros(s.UpdatedAt), initial, billing.AnchorsText(s.Anchors), string(s.Access), micros(s.SignedUpAt)}
+			micros(s.CreatedAt), micros(s.UpdatedAt), initial, billing.AnchorsText(s.Anchors), string(s.Access), micros(s.SignedUpAt),
+			takenBack}
 	}
 	return t.tx.InsertMany(ctx, "subscription", []string{"merchant_id", "id", "account_id", "customer_id", "code", "plan_id",
 		"plan_name", "payment_method_id", "term", "length", "amount", "tax", "currency", "cycle", "first_date", "first_invoicing",
 		"status", "period", "issued", "last_date", "next_date", "next_at", "adjusted", "note", "created_at", "updated_at",
-		"initial_amount", "anchors", "access", "signed_up_at"}, rows)
+		"initial_amount", "anchors", "access", "signed_up_at", "taken_back"}, rows)
 }
 
 // UpdateTerms writes the price and the dates of a subscription, which only

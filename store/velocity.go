@@ -90,7 +90,8 @@ func (t *Tx) InsertCounted(ctx context.Context, list []CountedCharge) error {
 
 // PastOf tells when a customer last paid anything, and whether a payment that
 // was made with the given payment method was taken back: charged back, voided,
-// refunded or returned. Charges that were counted for the consumer, under
+// refunded or returned, here or before a subscription that it pays came here.
+// Charges that were counted for the consumer, under
 // whatever customers, are looked at as well.
 func (v *View) PastOf(ctx context.Context, c billing.CustomerID, m billing.PaymentMethodID, fingerprint []byte) (lastPaid time.Time, takenBack bool, err error) {
 	var own, counted int64
@@ -104,7 +105,9 @@ func (v *View) PastOf(ctx context.Context, c billing.CustomerID, m billing.Payme
 				JOIN activity p ON p.merchant_id = r.merchant_id AND p.id = r.adjusts
 				JOIN attempt a ON a.merchant_id = p.merchant_id AND a.id = p.attempt_id
 				WHERE r.merchant_id = $1 AND r.customer_id = $2 AND r.state = 'posted'
-					AND r.kind IN ('chargeback', 'void', 'refund', 'decline') AND a.payment_method_id = $3),
+					AND r.kind IN ('chargeback', 'void', 'refund', 'decline') AND a.payment_method_id = $3)
+			OR EXISTS (SELECT 1 FROM subscription s
+				WHERE s.merchant_id = $1 AND s.customer_id = $2 AND s.payment_method_id = $3 AND s.taken_back <> ''),
 			EXISTS (SELECT 1 FROM velocity_charge c
 				JOIN attempt a ON a.merchant_id = c.merchant_id AND a.id = c.attempt_id
 				JOIN activity p ON p.merchant_id = a.merchant_id AND p.id = a.activity_id

@@ -395,3 +395,36 @@ func TestExtras(t *testing.T) {
 		}
 	})
 }
+
+// TestPastElsewhere: what was billed, given back and taken back before a sale
+// came here is told of it, together with what happens here.
+func TestPastElsewhere(t *testing.T) {
+	open(t, func(t *testing.T, d *desk) {
+		running := func(r *cashier.PlantRequest) {
+			today := d.Session().Today()
+			r.Terms = billing.Terms{Currency: "USD", Initial: 500, InitialDays: 30, Recurring: 2995, RecurringDays: 30, Rebills: billing.Endless}
+			r.Past = billing.Past{SignedUp: today.AddDays(-100), Rebilled: 3, Next: today.AddDays(2), TakenBack: billing.TakenBack{Refunds: 2, Voids: 1, Chargebacks: 3, Returns: 4}}
+		}
+		const card, bank = "0102751901000023395", "0106751901000023396"
+		d.plant(card, goodCard, running)
+		d.plantWith(bank, cashier.MethodRequest{Instrument: billing.Checking, Number: billing.NewSecret("4099999992"), Routing: "021000021", Active: true}, running)
+		d.want("a card's", d.manage("viewSubscriptionStatus", card),
+			`"chargebacksIssued","nextBillingDate","recurringSubscription","refundsIssued","signupDate","subscriptionStatus","timesRebilled","voidsIssued"`+"\n"+
+				`"3","20200102","1","2","20190922000000","2","3","1"`+"\n")
+		d.want("a bank account's", d.manage("viewSubscriptionStatus", bank),
+			`"nextBillingDate","recurringSubscription","refundsIssued","returnsIssued","signupDate","subscriptionStatus","timesRebilled"`+"\n"+
+				`"20200102","1","2","4","20190922000000","2","3"`+"\n")
+		d.Configure(func(s *billing.Settings) { s.Velocity.Guards = billing.Guards{TakenBack: true} })
+		d.refused("a guard against what was taken back", "-23", func() string { return d.charge(card) })
+		d.sold(published)
+		d.Configure(func(s *billing.Settings) { s.Velocity = billing.Velocity{} })
+
+		d.MoveTo("2020-01-03")
+		d.want("refunded here", d.manage("refundTransaction", card, "amount=1.00"), code("1"))
+		status := d.manage("viewSubscriptionStatus", card)
+		if !strings.HasSuffix(status, `,"1","3","20190922000000","0","4","1"`+"\n") {
+			t.Errorf("after a rebill and a refund here: %s", status)
+		}
+		d.clean()
+	})
+}

@@ -135,15 +135,15 @@ func viewStatus(ctx context.Context, x *exchange) (answer, error) {
 	}
 	a := answer{
 		{"recurringSubscription", number(recurring)},
-		{"refundsIssued", number(s.count(billing.Refund))},
+		{"refundsIssued", number(s.count(billing.Refund) + s.sub.TakenBack.Refunds)},
 		{"signupDate", s.signedUp().In(zone).Format(stampForm)},
 		{"subscriptionStatus", number(status)},
 		{"timesRebilled", number(s.rebilled())},
 	}
 	if s.bank {
-		a = append(a, field{"returnsIssued", number(s.returned())})
+		a = append(a, field{"returnsIssued", number(s.returned() + s.sub.TakenBack.Returns)})
 	} else {
-		a = append(a, field{"chargebacksIssued", number(s.count(billing.Chargeback))}, field{"voidsIssued", number(s.count(billing.Void))})
+		a = append(a, field{"chargebacksIssued", number(s.count(billing.Chargeback) + s.sub.TakenBack.Chargebacks)}, field{"voidsIssued", number(s.count(billing.Void) + s.sub.TakenBack.Voids)})
 	}
 	if c := s.cancelled(); c != nil {
 		a = append(a, field{"cancelDate", c.CreatedAt.In(zone).Format(stampForm)})
