@@ -1,6 +1,7 @@
 package ccbill_test
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/perennial-billing/perennial/cashier/cashiertest"
@@ -9,12 +10,15 @@ import (
 
 // TestStories tells the stories of all dialects in this tongue.
 func TestStories(t *testing.T) {
-	desks := map[*dialecttest.Counter]*desk{}
+	var desks sync.Map // of counters, because the stories are told on both engines at once
 	dialecttest.Tell(t, func(t testing.TB, s *cashiertest.Shop) *dialecttest.Counter {
 		d := opened(t, s)
-		desks[d.Counter] = d
+		desks.Store(d.Counter, d)
 		return d.Counter
-	}, func(c *dialecttest.Counter) *dialecttest.Speaker { return speaker(desks[c]) })
+	}, func(c *dialecttest.Counter) *dialecttest.Speaker {
+		d, _ := desks.Load(c)
+		return speaker(d.(*desk))
+	})
 }
 
 // speaker says what can be said of a sale that exists. The rest is what this API
