@@ -139,6 +139,25 @@ func (t *Tx) FailFrom(ctx context.Context, address string, at time.Time, span ti
 	return err
 }
 
+// LockedAddress is an address from which a merchant's logins may not be tried.
+type LockedAddress struct {
+	Address string
+	Last    time.Time // when it failed last
+	Until   time.Time // until when it is locked out
+}
+
+// LockedAddresses lists the addresses that are locked out at an instant of the
+// world's time, those that wait longest first.
+func (v *View) LockedAddresses(ctx context.Context, at time.Time, limit int) ([]LockedAddress, error) {
+	return sqldb.Query(ctx, v.tx, func(r sqldb.Row) (a LockedAddress, err error) {
+		var last, until int64
+		err = r.Scan(&a.Address, &last, &until)
+		a.Last, a.Until = instant(last), instant(until)
+		return a, err
+	}, `SELECT address, last_at, locked_until FROM login_failure WHERE merchant_id = $1 AND locked_until > $2
+		ORDER BY locked_until DESC, address LIMIT $3`, v.merchant, at.UnixMicro(), limit)
+}
+
 // ForgiveAddress forgets the failed logins from an address, or from all if it is
 // "", and returns how many addresses that was.
 func (t *Tx) ForgiveAddress(ctx context.Context, address string) (int64, error) {

@@ -14,7 +14,9 @@ import (
 
 // loginCommand is about logins.
 type loginCommand struct {
-	Unlock loginUnlockCommand `cmd:"" help:"Let a login in again that failed attempts have locked."`
+	Unlock        loginUnlockCommand   `cmd:"" help:"Let a login in again that failed attempts have locked."`
+	Locked        loginLockedCommand   `cmd:"" help:"List the addresses that failed attempts have locked out."`
+	UnlockAddress unlockAddressCommand `cmd:"" help:"Let one address in again that failed attempts have locked out."`
 }
 
 // loginUnlockCommand unlocks a login.
@@ -27,7 +29,7 @@ type loginUnlockCommand struct {
 
 // Help is shown by perennial login unlock --help.
 func (loginUnlockCommand) Help() string {
-	return `Ten wrong passwords in a row lock a login for a quarter of an hour. Three wrong Data Link passwords from one address within an hour lock that address out for an hour. This forgets the failed attempts of the login, and those from all addresses for its merchant. A login that was disabled in the set-up stays disabled.
+	return `Ten wrong passwords in a row lock a login for a quarter of an hour. Three wrong Data Link passwords from one address within an hour lock that address out for an hour. This forgets the failed attempts of the login, and those from all addresses for its merchant; perennial login unlock-address does it for one address alone. A login that was disabled in the set-up stays disabled.
 
 Example:
 
