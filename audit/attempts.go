@@ -27,6 +27,9 @@ func (a *auditor) attempts(ctx context.Context) error {
 			if err := a.checkContradiction(ctx, t); err != nil {
 				return err
 			}
+			if err := a.checkReplaced(ctx, t); err != nil {
+				return err
+			}
 			a.checkBecomes(p, t)
 			a.checkHeld(p, t)
 			a.checkCharged(p, t)
@@ -246,4 +249,27 @@ func (a *auditor) checkCharged(p *asked, t *billing.Attempt) {
 	if covered < act.Amount.Minor() {
 		a.fault(Charged, "%s took %s for debts of which it has paid %s", named(t), act.Amount, billing.Minor(covered, act.Amount.Currency()))
 	}
+}
+
+// checkReplaced sees that what was sold in another subscription's stead has ended
+// it: else both are billed.
+func (a *auditor) checkReplaced(ctx context.Context, t *billing.Attempt) error {
+	sale := t.Details.Sale
+	if sale == nil || sale.Replaces == 0 || t.State != billing.AttemptApproved && t.State != billing.AttemptPending {
+		return nil
+	}
+	old, err := a.view.Subscription(ctx, sale.Replaces)
+	switch {
+	case billing.KindOf(err) == billing.NotFound:
+		a.fault(Attempts, "%s replaces a subscription that there is not", named(t))
+		return nil
+	case err != nil || old.Ended():
+		return err
+	}
+	open, err := a.view.OpenAdjustments(ctx, []billing.SubscriptionID{old.ID})
+	ends := func(j billing.Adjustment) bool { return j.Kind == billing.Cancel && !j.End.IsZero() }
+	if err == nil && !slices.ContainsFunc(open[old.ID], ends) { // else older dates are billed first
+		a.fault(Attempts, "%s replaces a subscription, which goes on", named(t))
+	}
+	return err
 }

@@ -196,6 +196,13 @@ var damages = []struct {
 			"fault: attempts: attempt ann/ask-charge#1 (charge) is approved and is still to be asked about",
 			"note: queues: settlements have been due since 2020-01-01T05:00:00Z; the merchant's clock shows 2020-06-02T13:00:00Z",
 		}},
+	{"what was replaced goes on",
+		`UPDATE attempt SET message = details, details = '{"sale":{"replaces":' || {ann/subscription} || '}}' WHERE id = {ann/ask-charge#3}`,
+		"UPDATE attempt SET details = message, message = '' WHERE id = {ann/ask-charge#3}",
+		[]string{
+			"fault: attempts: attempt ann/ask-charge#3 (charge) replaces a subscription, which goes on",
+			"fault: charged: attempt ann/ask-charge#3 (charge) took 19.99 USD for debts of which it has paid 0.00 USD",
+		}},
 	{"an answer without a time",
 		"UPDATE attempt SET answered_at = NULL WHERE id = {ann/ask-charge#1}",
 		"UPDATE attempt SET answered_at = created_at WHERE id = {ann/ask-charge#1}",
