@@ -328,7 +328,7 @@ func TestKinds(t *testing.T) {
 // wire under that name, or is translated, or cannot be reached from here.
 func TestFieldsOfTheCore(t *testing.T) {
 	elsewhere := []string{"billed", "name", "percent", "reason", "until", // of requests that only a migration or an operator makes
-		"days", "initial", "initial_days", "lifetime", "next", "number", "rebilled", "rebills", "recurring", "signed_up", "void"} // of sales
+		"days", "initial", "initial_days", "lifetime", "next", "number", "rebilled", "rebills", "recurring", "replaces", "signed_up", "void"} // of sales
 	named := map[string]bool{}
 	for _, dir := range []string{"cashier", "store", "billing"} {
 		for _, f := range source(t, dir) {
