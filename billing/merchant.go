@@ -198,7 +198,7 @@ type Login struct {
 	Role         Role
 	Accounts     []AccountID // which accounts it reaches; empty is all
 	AllowRawData bool        // may send untokenised card and bank numbers
-	AllowedIPs   []string    // addresses and prefixes it may come from; empty is anywhere
+	AllowedIPs   []string    // where it may come from, as ParseAddressRange reads it; empty is anywhere
 	PasswordHash string      // argon2id in PHC form
 	Disabled     bool
 	Failures     int       // failed proofs since the last success
@@ -225,12 +225,8 @@ func (l *Login) Admits(from netip.Addr) bool {
 	if len(l.AllowedIPs) == 0 {
 		return true
 	}
-	from = from.Unmap()
-	for _, a := range l.AllowedIPs {
-		if prefix, err := netip.ParsePrefix(a); err == nil && prefix.Contains(from) {
-			return true
-		}
-		if addr, err := netip.ParseAddr(a); err == nil && addr == from {
+	for _, text := range l.AllowedIPs {
+		if r, err := ParseAddressRange(text); err == nil && r.Contains(from) {
 			return true
 		}
 	}

@@ -2,7 +2,6 @@ package billing
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 )
@@ -122,8 +121,8 @@ func (f PracticeFacts) looseLogins() (names []string) {
 		}
 		loose := len(l.AllowedIPs) == 0
 		for _, text := range l.AllowedIPs {
-			p, err := netip.ParsePrefix(text)
-			if err == nil && (p.Addr().Is4() && p.Bits() < widestIPv4 || p.Addr().Is6() && p.Bits() < widestIPv6) {
+			r, err := ParseAddressRange(text)
+			if err == nil && (r.First.Is4() && !r.within(widestIPv4) || r.First.Is6() && !r.within(widestIPv6)) {
 				loose = true
 			}
 		}

@@ -3,7 +3,6 @@ package setup
 import (
 	"encoding/base64"
 	"errors"
-	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -224,10 +223,8 @@ func (l *login) check(ps *Problems) {
 		seen[code] = true
 	}
 	for i, ip := range l.AllowedIPs {
-		_, err1 := netip.ParseAddr(ip)
-		_, err2 := netip.ParsePrefix(ip)
-		if err1 != nil && err2 != nil {
-			ps.add(l.Where, "allowed_ips", "element %d must be an address such as 192.0.2.1 or a prefix such as 192.0.2.0/24", i)
+		if _, err := billing.ParseAddressRange(ip); err != nil {
+			ps.add(l.Where, "allowed_ips", "element %d %v", i, err)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func TestParse(t *testing.T) {
 		{"two passwords", head + "  logins: [{name: a, password: b, password_env: C}]\n", "line 3: merchants[0].logins[0]: only one of password, password_env and password_hash can be given"},
 		{"hash", head + "  logins: [{name: a, password_hash: plain}]\n", "line 3: merchants[0].logins[0].password_hash: must be argon2id in PHC form, $argon2id$v=19$m=...,t=...,p=...$salt$hash, with m up to 262144, t up to 10 and p up to 16"},
 		{"costly hash", head + "  logins: [{name: a, password_hash: \"$argon2id$v=19$m=1048576,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2g\"}]\n", "line 3: merchants[0].logins[0].password_hash: must be argon2id in PHC form, $argon2id$v=19$m=...,t=...,p=...$salt$hash, with m up to 262144, t up to 10 and p up to 16"},
-		{"address", head + "  logins: [{name: a, allowed_ips: [10.0.0.0/8, 10.0.0.300]}]\n", "line 3: merchants[0].logins[0].allowed_ips: element 1 must be an address such as 192.0.2.1 or a prefix such as 192.0.2.0/24"},
+		{"address", head + "  logins: [{name: a, allowed_ips: [10.0.0.0/8, 10.0.0.300]}]\n", "line 3: merchants[0].logins[0].allowed_ips: element 1 must be an address such as 192.0.2.1, a prefix such as 192.0.2.0/24 or a range such as 192.0.2.10-192.0.2.20"},
 		{"yes", head + "  logins: [{name: a, disabled: yes}]\n", "line 3: merchants[0].logins[0].disabled: must be true or false"},
 		{"decimal amount", head + "  plans: [{account: a, code: p, amount: 19.99}]\n", "line 3: merchants[0].plans[0].amount: must be a whole number such as 1999"},
 		{"octal amount", head + "  plans: [{account: a, code: p, amount: 010}]\n", "line 3: merchants[0].plans[0].amount: must be a whole number such as 1999"},

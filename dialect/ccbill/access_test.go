@@ -63,8 +63,10 @@ func TestMatrix(t *testing.T) {
 // TestWhoIsAsking: what is wrong with a caller has its code (2.3 to 2.5).
 func TestWhoIsAsking(t *testing.T) {
 	open(t, func(t *testing.T, d *desk) {
-		d.admit("far", func(l *billing.Login) { l.AllowedIPs = []string{"192.0.2.1", "198.51.100.0/24"} })
-		d.admit("near", func(l *billing.Login) { l.AllowedIPs = []string{"127.0.0.0/8"} })
+		d.admit("far", func(l *billing.Login) {
+			l.AllowedIPs = []string{"192.0.2.1", "198.51.100.0/24", "203.0.113.1-203.0.113.9"}
+		})
+		d.admit("near", func(l *billing.Login) { l.AllowedIPs = []string{"127.0.0.0-127.0.0.255"} })
 		d.admit("gone", func(l *billing.Login) { l.Disabled = true })
 		d.admit("clerk", func(l *billing.Login) { l.Role = billing.RoleClerk })
 		d.admit("viewer")
