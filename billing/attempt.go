@@ -14,6 +14,10 @@ const (
 	AskVoid   AttemptKind = "void"   // take back a charge before it is settled
 	AskRefund AttemptKind = "refund" // pay back a settled charge
 	AskCredit AttemptKind = "credit" // pay to a card or account without an original charge
+
+	// AskAuthorize asks whether a card would pay, and takes no money: it is voided
+	// at once, and has no activity (protocols/recurly-v1.md 6.4).
+	AskAuthorize AttemptKind = "authorize"
 )
 
 // AttemptState is what we know of an attempt.
@@ -93,6 +97,16 @@ type Details struct {
 	// Ends is the subscription that ends at once when what paid for it is taken
 	// back, 0 if none does.
 	Ends SubscriptionID `json:"ends,omitempty"`
+
+	// Adopts is the payment method with which is paid, where it becomes the
+	// customer's one and only with the approval: the subscriptions are paid with it
+	// from then on, and those before it are forgotten. If this is declined, it is
+	// itself forgotten. 0 where nothing of the kind happens.
+	Adopts PaymentMethodID `json:"adopts,omitempty"`
+
+	// Enrolls says that the customer came into being with this attempt. If it is
+	// declined, the customer's code is free again.
+	Enrolls bool `json:"enrolls,omitempty"`
 
 	// Extra is what the request said that means nothing to the core, for
 	// whoever is told of the outcome; never a password or a number of a card.

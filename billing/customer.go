@@ -18,8 +18,20 @@ type Customer struct {
 	Phone        string
 	Active       bool // an inactive customer gets no new subscription and no automatic claim
 	Address      Address
+	Standing     Standing
+	Profile      Profile
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+}
+
+// Note is what somebody wrote down about a customer.
+type Note struct {
+	MerchantID MerchantID
+	ID         NoteID
+	CustomerID CustomerID
+	Text       string
+	Creator    string // name of the login
+	CreatedAt  time.Time
 }
 
 // Name is first and last name, blank between.
@@ -38,6 +50,7 @@ type Plan struct {
 	Amount     Money // each billing, tax not included
 	Tax        Money // each billing
 	Active     bool  // an inactive plan takes no new subscription
+	Offer      Offer
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
 }

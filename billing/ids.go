@@ -18,4 +18,8 @@ type (
 	EventID         int64 // an entry of the outbox
 	EndpointID      int64 // where a merchant wants to be told of events
 	DeliveryID      int64 // one message to an endpoint
+	LineID          int64 // a line of an invoice or credit
+	CouponID        int64 // a coupon
+	RedemptionID    int64 // a coupon in a customer's hands
+	NoteID          int64 // what somebody wrote down about a customer
 )

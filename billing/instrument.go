@@ -64,6 +64,8 @@ type PaymentMethod struct {
 	Email       string
 	Active      bool
 	Stale       bool // the bank said that it needs new data
+	Details     MethodDetails
+	ForgetAt    time.Time // by the merchant's clock: when it is forgotten unless something is paid with it, zero for never
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 }

@@ -42,8 +42,10 @@ type Subscription struct {
 	Term            Term
 	Length          int // invoices of a fixed term, 0 for a perpetual one
 	Amount          Money
-	Tax             Money  // comes on top of Amount
-	Initial         *Money // price of billing 0, tax included, where it is another than that of the rest
+	Tax             Money        // comes on top of Amount
+	Initial         *Money       // price of billing 0, tax included, where it is another than that of the rest
+	Composition     *Composition // what Amount is made of, nil where it is one amount
+	Change          *Change      // waits for the next billing, nil if nothing does
 	Cycle           Cycle
 	FirstDate       Date     // billing date 0
 	Anchors         []Anchor // where the series of billing dates begins anew

@@ -10,14 +10,18 @@ import (
 )
 
 const customerColumns = `merchant_id, id, account_id, code, first_name, last_name, organization, email, phone, active,
-	street1, street2, city, state, postal_code, country, created_at, updated_at`
+	street1, street2, city, state, postal_code, country, created_at, updated_at, standing, profile`
 
 func scanCustomer(r sqldb.Row) (*billing.Customer, error) {
 	var c billing.Customer
 	var created, updated int64
+	var profile string
 	err := r.Scan(&c.MerchantID, &c.ID, &c.AccountID, &c.Code, &c.FirstName, &c.LastName, &c.Organization, &c.Email, &c.Phone,
 		&c.Active, &c.Address.Street1, &c.Address.Street2, &c.Address.City, &c.Address.State, &c.Address.PostalCode,
-		&c.Address.Country, &created, &updated)
+		&c.Address.Country, &created, &updated, &c.Standing, &profile)
+	if err == nil {
+		err = kept{profile, &c.Profile}.read()
+	}
 	c.CreatedAt, c.UpdatedAt = instant(created), instant(updated)
 	return &c, err
 }
@@ -54,21 +58,22 @@ func (t *Tx) InsertCustomers(ctx context.Context, list ...*billing.Customer) err
 	for i, c := range list {
 		rows[i] = []any{int64(c.MerchantID), int64(c.ID), int64(c.AccountID), c.Code, c.FirstName, c.LastName, c.Organization, c.Email,
 			c.Phone, c.Active, c.Address.Street1, c.Address.Street2, c.Address.City, c.Address.State, c.Address.PostalCode,
-			c.Address.Country, micros(c.CreatedAt), micros(c.UpdatedAt)}
+			c.Address.Country, micros(c.CreatedAt), micros(c.UpdatedAt), string(c.Standing), toJSON(c.Profile)}
 	}
 	return t.tx.InsertMany(ctx, "customer", []string{"merchant_id", "id", "account_id", "code", "first_name", "last_name",
 		"organization", "email", "phone", "active", "street1", "street2", "city", "state", "postal_code", "country", "created_at",
-		"updated_at"}, rows)
+		"updated_at", "standing", "profile"}, rows)
 }
 
 // UpdateCustomer writes what may change of a customer.
 func (t *Tx) UpdateCustomer(ctx context.Context, c *billing.Customer) error {
 	_, err := t.tx.Exec(ctx, `UPDATE customer SET first_name = $3, last_name = $4, organization = $5, email = $6, phone = $7,
-			active = $8, street1 = $9, street2 = $10, city = $11, state = $12, postal_code = $13, country = $14, updated_at = $15
+			active = $8, street1 = $9, street2 = $10, city = $11, state = $12, postal_code = $13, country = $14, updated_at = $15,
+			standing = $16, profile = $17, code = $18
 		WHERE merchant_id = $1 AND id = $2`,
 		t.merchant, c.ID, c.FirstName, c.LastName, c.Organization, c.Email, c.Phone, c.Active,
 		c.Address.Street1, c.Address.Street2, c.Address.City, c.Address.State, c.Address.PostalCode, c.Address.Country,
-		micros(c.UpdatedAt))
+		micros(c.UpdatedAt), c.Standing, toJSON(c.Profile), c.Code)
 	return err
 }
 

@@ -8,15 +8,21 @@ import (
 )
 
 const paymentMethodColumns = `merchant_id, id, account_id, customer_id, code, instrument, token, masked, sealed, fingerprint,
-	expiry, routing, holder, street1, street2, city, state, postal_code, country, phone, email, active, stale, created_at, updated_at`
+	expiry, routing, holder, street1, street2, city, state, postal_code, country, phone, email, active, stale, created_at, updated_at,
+	details, COALESCE(forget_at, 0)`
 
 func scanPaymentMethod(r sqldb.Row) (*billing.PaymentMethod, error) {
 	var m billing.PaymentMethod
-	var created, updated int64
+	var created, updated, forget int64
+	var details string
 	err := r.Scan(&m.MerchantID, &m.ID, &m.AccountID, &m.CustomerID, &m.Code, &m.Instrument, &m.Token, &m.Masked, &m.Sealed,
 		&m.Fingerprint, &m.Expiry, &m.Routing, &m.Holder, &m.Address.Street1, &m.Address.Street2, &m.Address.City,
-		&m.Address.State, &m.Address.PostalCode, &m.Address.Country, &m.Phone, &m.Email, &m.Active, &m.Stale, &created, &updated)
-	m.CreatedAt, m.UpdatedAt = instant(created), instant(updated)
+		&m.Address.State, &m.Address.PostalCode, &m.Address.Country, &m.Phone, &m.Email, &m.Active, &m.Stale, &created, &updated,
+		&details, &forget)
+	if err == nil {
+		err = kept{details, &m.Details}.read()
+	}
+	m.CreatedAt, m.UpdatedAt, m.ForgetAt = instant(created), instant(updated), instant(forget)
 	return &m, err
 }
 
@@ -65,11 +71,12 @@ func (t *Tx) InsertPaymentMethods(ctx context.Context, list ...*billing.PaymentM
 		rows[i] = []any{int64(m.MerchantID), int64(m.ID), int64(m.AccountID), int64(m.CustomerID), m.Code, string(m.Instrument), m.Token,
 			m.Masked, m.Sealed, m.Fingerprint, m.Expiry, m.Routing, m.Holder, m.Address.Street1, m.Address.Street2, m.Address.City,
 			m.Address.State, m.Address.PostalCode, m.Address.Country, m.Phone, m.Email, m.Active, m.Stale, micros(m.CreatedAt),
-			micros(m.UpdatedAt)}
+			micros(m.UpdatedAt), toJSON(m.Details), micros(m.ForgetAt)}
 	}
 	return t.tx.InsertMany(ctx, "payment_method", []string{"merchant_id", "id", "account_id", "customer_id", "code", "instrument",
 		"token", "masked", "sealed", "fingerprint", "expiry", "routing", "holder", "street1", "street2", "city", "state",
-		"postal_code", "country", "phone", "email", "active", "stale", "created_at", "updated_at"}, rows)
+		"postal_code", "country", "phone", "email", "active", "stale", "created_at", "updated_at",
+		"details", "forget_at"}, rows)
 }
 
 // UpdatePaymentMethod writes what may change of a payment method. The number
@@ -77,10 +84,10 @@ func (t *Tx) InsertPaymentMethods(ctx context.Context, list ...*billing.PaymentM
 func (t *Tx) UpdatePaymentMethod(ctx context.Context, m *billing.PaymentMethod) error {
 	_, err := t.tx.Exec(ctx, `UPDATE payment_method SET masked = $3, sealed = $4, fingerprint = $5, expiry = $6, routing = $7,
 			holder = $8, street1 = $9, street2 = $10, city = $11, state = $12, postal_code = $13, country = $14, phone = $15,
-			email = $16, active = $17, stale = $18, updated_at = $19
+			email = $16, active = $17, stale = $18, updated_at = $19, details = $20, forget_at = $21, instrument = $22
 		WHERE merchant_id = $1 AND id = $2`,
 		t.merchant, m.ID, m.Masked, m.Sealed, m.Fingerprint, m.Expiry, m.Routing, m.Holder, m.Address.Street1, m.Address.Street2,
 		m.Address.City, m.Address.State, m.Address.PostalCode, m.Address.Country, m.Phone, m.Email, m.Active, m.Stale,
-		micros(m.UpdatedAt))
+		micros(m.UpdatedAt), toJSON(m.Details), micros(m.ForgetAt), m.Instrument)
 	return err
 }

@@ -8,13 +8,17 @@ import (
 	"github.com/perennial-billing/perennial/sqldb"
 )
 
-const planColumns = `merchant_id, id, account_id, code, name, cycle, amount, tax, currency, active, created_at, updated_at`
+const planColumns = `merchant_id, id, account_id, code, name, cycle, amount, tax, currency, active, created_at, updated_at, offer`
 
 func scanPlan(r sqldb.Row) (*billing.Plan, error) {
 	var p billing.Plan
 	var amount, tax, created, updated int64
 	var c billing.Currency
-	err := r.Scan(&p.MerchantID, &p.ID, &p.AccountID, &p.Code, &p.Name, &p.Cycle, &amount, &tax, &c, &p.Active, &created, &updated)
+	var offer string
+	err := r.Scan(&p.MerchantID, &p.ID, &p.AccountID, &p.Code, &p.Name, &p.Cycle, &amount, &tax, &c, &p.Active, &created, &updated, &offer)
+	if err == nil {
+		err = kept{offer, &p.Offer}.read()
+	}
 	p.Amount, p.Tax = billing.Minor(amount, c), billing.Minor(tax, c)
 	p.CreatedAt, p.UpdatedAt = instant(created), instant(updated)
 	return &p, err
@@ -71,16 +75,17 @@ func (q *query) between(column string, from, to time.Time) {
 
 // InsertPlan writes a new plan; its id is given.
 func (t *Tx) InsertPlan(ctx context.Context, p *billing.Plan) error {
-	_, err := t.tx.Exec(ctx, `INSERT INTO plan (`+planColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+	_, err := t.tx.Exec(ctx, `INSERT INTO plan (`+planColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		p.MerchantID, p.ID, p.AccountID, p.Code, p.Name, p.Cycle, p.Amount.Minor(), p.Tax.Minor(), p.Amount.Currency(), p.Active,
-		micros(p.CreatedAt), micros(p.UpdatedAt))
+		micros(p.CreatedAt), micros(p.UpdatedAt), toJSON(p.Offer))
 	return err
 }
 
 // UpdatePlan writes what may change of a plan.
 func (t *Tx) UpdatePlan(ctx context.Context, p *billing.Plan) error {
-	_, err := t.tx.Exec(ctx, `UPDATE plan SET name = $3, cycle = $4, amount = $5, tax = $6, active = $7, updated_at = $8
+	_, err := t.tx.Exec(ctx, `UPDATE plan SET name = $3, cycle = $4, amount = $5, tax = $6, active = $7, updated_at = $8, offer = $9
 		WHERE merchant_id = $1 AND id = $2`,
-		t.merchant, p.ID, p.Name, p.Cycle, p.Amount.Minor(), p.Tax.Minor(), p.Active, micros(p.UpdatedAt))
+		t.merchant, p.ID, p.Name, p.Cycle, p.Amount.Minor(), p.Tax.Minor(), p.Active, micros(p.UpdatedAt),
+		toJSON(p.Offer))
 	return err
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -13,17 +12,18 @@ import (
 const subscriptionColumns = `merchant_id, id, account_id, customer_id, code, plan_id, plan_name, payment_method_id, term, length,
 	amount, tax, currency, cycle, first_date, first_invoicing, status, period, issued, last_date, next_date, COALESCE(next_at, 0),
 	adjusted, note, created_at, updated_at, COALESCE(initial_amount, -1), anchors, access, COALESCE(signed_up_at, 0),
-	taken_back`
+	taken_back, composition, pending_change`
 
 func scanSubscription(r sqldb.Row) (*billing.Subscription, error) {
 	var s billing.Subscription
 	var length, amount, tax, period, issued, next, created, updated, initial, signedUp int64
 	var c billing.Currency
 	var dates [4]string
-	var anchors, takenBack string
+	var anchors, takenBack, composition, change string
 	err := r.Scan(&s.MerchantID, &s.ID, &s.AccountID, &s.CustomerID, &s.Code, &s.PlanID, &s.PlanName, &s.PaymentMethodID, &s.Term,
 		&length, &amount, &tax, &c, &s.Cycle, &dates[0], &dates[1], &s.Status, &period, &issued, &dates[2], &dates[3], &next,
-		&s.Adjusted, &s.Note, &created, &updated, &initial, &anchors, &s.Access, &signedUp, &takenBack)
+		&s.Adjusted, &s.Note, &created, &updated, &initial, &anchors, &s.Access, &signedUp, &takenBack,
+		&composition, &change)
 	if err != nil {
 		return nil, err
 	}
@@ -37,9 +37,9 @@ func scanSubscription(r sqldb.Row) (*billing.Subscription, error) {
 			return nil, fmt.Errorf("store: dates of subscription %d: %w", s.ID, err)
 		}
 	}
-	if takenBack != "" {
-		if err := json.Unmarshal([]byte(takenBack), &s.TakenBack); err != nil {
-			return nil, fmt.Errorf("store: what was taken back of subscription %d: %w", s.ID, err)
+	for _, j := range []kept{{takenBack, &s.TakenBack}, {composition, &s.Composition}, {change, &s.Change}} {
+		if err := j.read(); err != nil {
+			return nil, fmt.Errorf("store: subscription %d: %w", s.ID, err)
 		}
 	}
 	if initial >= 0 {
@@ -129,33 +129,31 @@ func (t *Tx) InsertSubscriptions(ctx context.Context, list ...*billing.Subscript
 		if s.Initial != nil {
 			initial = s.Initial.Minor()
 		}
-		takenBack := ""
-		if s.TakenBack.Any() {
-			text, err := json.Marshal(s.TakenBack)
-			if err != nil {
-				return fmt.Errorf("store: what was taken back of a subscription: %w", err)
-			}
-			takenBack = string(text)
-		}
 		rows[i] = []any{int64(s.MerchantID), int64(s.ID), int64(s.AccountID), int64(s.CustomerID), s.Code, int64(s.PlanID),
 			s.PlanName, int64(s.PaymentMethodID), string(s.Term), int64(s.Length), s.Amount.Minor(), s.Tax.Minor(),
 			string(s.Amount.Currency()), string(s.Cycle), s.FirstDate.String(), s.FirstInvoicing.String(), string(s.Status),
 			int64(s.Period), int64(s.Issued), s.LastDate.String(), s.NextDate.String(), micros(s.NextAt), s.Adjusted, s.Note,
 			micros(s.CreatedAt), micros(s.UpdatedAt), initial, billing.AnchorsText(s.Anchors), string(s.Access), micros(s.SignedUpAt),
-			takenBack}
+			toJSON(s.TakenBack), toJSON(s.Composition), toJSON(s.Change)}
 	}
 	return t.tx.InsertMany(ctx, "subscription", []string{"merchant_id", "id", "account_id", "customer_id", "code", "plan_id",
 		"plan_name", "payment_method_id", "term", "length", "amount", "tax", "currency", "cycle", "first_date", "first_invoicing",
 		"status", "period", "issued", "last_date", "next_date", "next_at", "adjusted", "note", "created_at", "updated_at",
-		"initial_amount", "anchors", "access", "signed_up_at", "taken_back"}, rows)
+		"initial_amount", "anchors", "access", "signed_up_at", "taken_back", "composition", "pending_change"}, rows)
 }
 
-// UpdateTerms writes the price and the dates of a subscription, which only
-// somebody's wish changes.
+// UpdateTerms writes what a subscription is for, its price and its dates, which
+// only somebody's wish changes.
 func (t *Tx) UpdateTerms(ctx context.Context, s *billing.Subscription) error {
-	_, err := t.tx.Exec(ctx, `UPDATE subscription SET amount = $3, first_date = $4, first_invoicing = $5, anchors = $6
+	var initial any
+	if s.Initial != nil {
+		initial = s.Initial.Minor()
+	}
+	_, err := t.tx.Exec(ctx, `UPDATE subscription SET amount = $3, first_date = $4, first_invoicing = $5, anchors = $6, tax = $7,
+			initial_amount = $8, plan_id = $9, plan_name = $10, cycle = $11, term = $12, length = $13, composition = $14, pending_change = $15
 		WHERE merchant_id = $1 AND id = $2`,
-		t.merchant, s.ID, s.Amount.Minor(), s.FirstDate.String(), s.FirstInvoicing.String(), billing.AnchorsText(s.Anchors))
+		t.merchant, s.ID, s.Amount.Minor(), s.FirstDate.String(), s.FirstInvoicing.String(), billing.AnchorsText(s.Anchors), s.Tax.Minor(),
+		initial, s.PlanID, s.PlanName, s.Cycle, s.Term, int64(s.Length), toJSON(s.Composition), toJSON(s.Change))
 	return err
 }
 
