@@ -18,9 +18,12 @@ type Composition struct {
 	// percent of what its lines add up to (protocols/billing-circle.md 3.6).
 	TaxRate int `json:"tax_rate,omitempty"`
 
-	// Total is what an agreed number of installments adds up to, in minor units; 0
-	// where there are none (protocols/billing-circle.md 4.1).
-	Total int64 `json:"total,omitempty"`
+	// Installments is nil where no total was agreed on (protocols/billing-circle.md
+	// 4.1).
+	Installments *Installments `json:"installments,omitempty"`
+
+	// Held says that the merchant would have nothing billed, see Subscription.Held.
+	Held bool `json:"held,omitempty"`
 
 	// Texts are lines for the customer to read, without amounts of their own.
 	Texts []string `json:"texts,omitempty"`

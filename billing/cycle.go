@@ -10,13 +10,15 @@ import (
 // Beside the constants there are cycles of days, see Days.
 type Cycle string
 
-// The cycles that merchants bill in. Half-yearly is every six months.
+// The cycles that merchants bill in. Half-yearly is every six months, semimonthly
+// two days of each month that lie 14 days apart (protocols/billing-circle.md 4.4).
 const (
-	Weekly     Cycle = "weekly"
-	Monthly    Cycle = "monthly"
-	Quarterly  Cycle = "quarterly"
-	HalfYearly Cycle = "half-yearly"
-	Yearly     Cycle = "yearly"
+	Weekly      Cycle = "weekly"
+	Semimonthly Cycle = "semimonthly"
+	Monthly     Cycle = "monthly"
+	Quarterly   Cycle = "quarterly"
+	HalfYearly  Cycle = "half-yearly"
+	Yearly      Cycle = "yearly"
 )
 
 // ParseCycle reads the name of a cycle, such as "half-yearly".
@@ -24,7 +26,7 @@ func ParseCycle(s string) (Cycle, error) {
 	if c := Cycle(s); c.valid() {
 		return c, nil
 	}
-	return "", fmt.Errorf("billing: not a billing cycle (weekly, monthly, quarterly, half-yearly, yearly, or a number of days as in 30-days)")
+	return "", fmt.Errorf("billing: not a billing cycle (weekly, semimonthly, monthly, quarterly, half-yearly, yearly, or a number of days as in 30-days)")
 }
 
 // MaxDays is the longest cycle of days.
@@ -57,6 +59,8 @@ func (c Cycle) Date(first Date, k int) Date {
 	switch c {
 	case Weekly:
 		return first.AddDays(7 * k)
+	case Semimonthly:
+		return semimonthly(first, k)
 	case Monthly:
 		return first.AddMonths(k)
 	case Quarterly:
@@ -72,6 +76,24 @@ func (c Cycle) Date(first Date, k int) Date {
 	panic("billing: cycle without a rule: " + string(c))
 }
 
+// semimonthly is date k of two days a month: the first day's own, and the one 14
+// days after it, or where that would leave the month's 28 days the one 14 days
+// before it.
+func semimonthly(first Date, k int) Date {
+	half, odd := floorDiv(k, 2), k%2 != 0
+	switch {
+	case !odd:
+		return first.AddMonths(half)
+	case first.Day <= 14:
+		d := first.AddMonths(half)
+		d.Day = first.Day + 14
+		return d
+	}
+	d := first.AddMonths(half + 1)
+	d.Day = min(first.Day, 28) - 14
+	return d
+}
+
 // Index finds the k with Date(first, k) == d; ok is false if d is no date of
 // the series or lies before first.
 func (c Cycle) Index(first, d Date) (k int, ok bool) {
@@ -83,6 +105,8 @@ func (c Cycle) Index(first, d Date) (k int, ok bool) {
 	switch c {
 	case Weekly:
 		k = days / 7
+	case Semimonthly:
+		k = days / 31 * 2
 	case Monthly:
 		k = days / 31
 	case Quarterly:
@@ -106,7 +130,7 @@ func (c Cycle) Index(first, d Date) (k int, ok bool) {
 
 func (c Cycle) valid() bool {
 	switch c {
-	case Weekly, Monthly, Quarterly, HalfYearly, Yearly:
+	case Weekly, Semimonthly, Monthly, Quarterly, HalfYearly, Yearly:
 		return true
 	}
 	return c.days() > 0

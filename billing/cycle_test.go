@@ -10,7 +10,7 @@ import (
 	"github.com/perennial-billing/perennial/billing"
 )
 
-var cycles = []billing.Cycle{billing.Weekly, billing.Monthly, billing.Quarterly, billing.HalfYearly, billing.Yearly, billing.Days(10), billing.Days(30), billing.Days(365)}
+var cycles = []billing.Cycle{billing.Weekly, billing.Semimonthly, billing.Monthly, billing.Quarterly, billing.HalfYearly, billing.Yearly, billing.Days(10), billing.Days(30), billing.Days(365)}
 
 func TestParseCycle(t *testing.T) {
 	for _, c := range cycles {
@@ -43,6 +43,15 @@ func TestCycleSeries(t *testing.T) {
 		{"quarters of 30 November", billing.Quarterly, "2023-11-30", "2023-11-30 2024-02-29 2024-05-30 2024-08-30 2024-11-30 2025-02-28"},
 		{"quarters of 31 January", billing.Quarterly, "2024-01-31", "2024-01-31 2024-04-30 2024-07-31 2024-10-31 2025-01-31"},
 		{"half-years of 31 August", billing.HalfYearly, "2023-08-31", "2023-08-31 2024-02-29 2024-08-31 2025-02-28"},
+		{"every half a month from the first half", billing.Semimonthly, "2009-09-01", "2009-09-01 2009-09-15 2009-10-01 2009-10-15"},
+		{"every half a month from the second half", billing.Semimonthly, "2009-09-20", "2009-09-20 2009-10-06 2009-10-20 2009-11-06"},
+		{"every half a month, 14 with 28", billing.Semimonthly, "2010-01-14", "2010-01-14 2010-01-28 2010-02-14 2010-02-28 2010-03-14"},
+		{"every half a month, 28 with 14", billing.Semimonthly, "2010-01-28", "2010-01-28 2010-02-14 2010-02-28 2010-03-14"},
+		{"every half a month, 15 with 1", billing.Semimonthly, "2009-12-15", "2009-12-15 2010-01-01 2010-01-15"},
+		{"the dates of protocols/billing-circle.md 9, monthly", billing.Monthly, "2009-08-28", "2009-08-28 2009-09-28 2009-10-28"},
+		{"quarterly", billing.Quarterly, "2009-11-28", "2009-11-28 2010-02-28 2010-05-28"},
+		{"weekly", billing.Weekly, "2009-08-31", "2009-08-31 2009-09-07 2009-09-14"},
+		{"yearly", billing.Yearly, "2012-02-29", "2012-02-29 2013-02-28 2014-02-28 2015-02-28 2016-02-29"},
 		{"weeks over a leap day", billing.Weekly, "2024-02-21", "2024-02-21 2024-02-28 2024-03-06 2024-03-13"},
 		{"weeks over the year's end", billing.Weekly, "2024-12-30", "2024-12-30 2025-01-06"},
 	} {
@@ -61,7 +70,7 @@ func TestCycleSeries(t *testing.T) {
 func TestCycleOverTenYearsFromEveryDay(t *testing.T) {
 	for _, cycle := range cycles {
 		t.Run(string(cycle), func(t *testing.T) {
-			steps := map[billing.Cycle]int{billing.Weekly: 522, billing.Monthly: 120, billing.Quarterly: 40, billing.HalfYearly: 20, billing.Yearly: 10}[cycle]
+			steps := map[billing.Cycle]int{billing.Weekly: 522, billing.Semimonthly: 240, billing.Monthly: 120, billing.Quarterly: 40, billing.HalfYearly: 20, billing.Yearly: 10}[cycle]
 			for first := day(t, "2023-01-01"); first.Year < 2025; first = first.AddDays(1) {
 				if k, ok := cycle.Index(first, first.AddDays(-1)); ok {
 					t.Fatalf("the day before %v has index %d", first, k)
@@ -98,6 +107,12 @@ func checkStep(t testing.TB, cycle billing.Cycle, before, d billing.Date) {
 	if cycle == billing.Weekly {
 		if days != 7 {
 			t.Fatalf("a week from %v to %v has %d days", before, d, days)
+		}
+		return
+	}
+	if cycle == billing.Semimonthly {
+		if months < 0 || months > 1 || days < 10 || days > 17 {
+			t.Fatalf("half a month from %v to %v has %d days", before, d, days)
 		}
 		return
 	}
@@ -164,6 +179,20 @@ func TestCyclesKeepTheOrderOfTheirFirstDates(t *testing.T) {
 		k := rapid.IntRange(0, 1000).Draw(t, "k")
 		if cycle.Date(invoicing, k).After(cycle.Date(firstBilling, k)) {
 			t.Fatalf("invoice %d goes out on %v, after its billing date %v", k, cycle.Date(invoicing, k), cycle.Date(firstBilling, k))
+		}
+	})
+}
+
+// Two days a month, 14 days apart and on 28 days at most, in turn: whatever day
+// of 1 to 28 a series begins on.
+func TestSemimonthlyHasTwoDays(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		first := datesBetween(1990, 2060).Draw(t, "first")
+		first.Day = min(first.Day, 28)
+		k := rapid.IntRange(0, billing.MaxPeriods).Draw(t, "k")
+		a, b, c := billing.Semimonthly.Date(first, k), billing.Semimonthly.Date(first, k+1), billing.Semimonthly.Date(first, k+2)
+		if a.AddMonths(1) != c || max(a.Day, b.Day)-min(a.Day, b.Day) != 14 || max(a.Day, b.Day) > 28 || !b.After(a) || !c.After(b) {
+			t.Fatalf("dates %d to %d from %v are %v, %v and %v", k, k+2, first, a, b, c)
 		}
 	})
 }

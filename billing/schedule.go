@@ -1,0 +1,164 @@
+package billing
+
+// What follows is of schedules: subscriptions whose price is agreed with one
+// customer, that may be a total in installments, bear tax by a rate, and are held
+// and released (protocols/billing-circle.md 4).
+
+// TaxOf is the tax on an amount at a rate in thousandths of a percent, rounded
+// half up. Nothing is owed on less than nothing.
+func TaxOf(amount Money, rate int) Money {
+	const whole = 100_000
+	tax := max(0, amount.Minor()) * int64(rate)
+	return Minor((tax+whole/2)/whole, amount.Currency())
+}
+
+// MaxTaxRate bounds a rate of tax, in thousandths of a percent.
+const MaxTaxRate = 100_000
+
+// Split divides a total evenly over n bills: each is base, and the first bears
+// the remainder on top.
+func Split(total int64, n int) (base, remainder int64) {
+	base = total / int64(n)
+	return base, total - base*int64(n)
+}
+
+// Installments is how a total that was agreed on is spread over bills. Those
+// before From have billed Before; from there on each is the subscription's amount,
+// and that of From has Remainder on top.
+type Installments struct {
+	Total     int64 `json:"total"`
+	From      int   `json:"from,omitempty"`
+	Before    int64 `json:"before,omitempty"`
+	Remainder int64 `json:"remainder,omitempty"`
+}
+
+// share is what bill i of a schedule costs, counted from 0, before tax and
+// adjustments.
+func (s *Subscription) share(i int) Money {
+	c := s.Composition
+	if c == nil || c.Installments == nil || i != c.Installments.From {
+		return s.Amount
+	}
+	return Minor(s.Amount.Minor()+c.Installments.Remainder, s.Amount.Currency())
+}
+
+// Share is what the bill that Advance has called for last costs, before tax and
+// adjustments. It goes by the number of bills and not by the date, because a
+// schedule that was held has dates without bills.
+func (s *Subscription) Share() Money { return s.share(s.Issued - 1) }
+
+// NextShare is what the bill to come costs, before tax and adjustments.
+func (s *Subscription) NextShare() Money { return s.share(s.Issued) }
+
+// billed is what the bills of a schedule have come to so far.
+func (s *Subscription) billed() (sum int64) {
+	from := 0
+	if c := s.Composition; c != nil && c.Installments != nil {
+		from, sum = c.Installments.From, c.Installments.Before
+	}
+	for i := from; i < s.Issued; i++ {
+		sum += s.share(i).Minor()
+	}
+	return sum
+}
+
+// Spread has a schedule bill a total in n bills, those that were billed already
+// among them: what is left of the total is divided evenly over the bills that are
+// left. It refuses what leaves less than a minor unit for each.
+func (s *Subscription) Spread(total int64, n int) error {
+	billed := s.billed()
+	left, bills := total-billed, n-s.Issued
+	switch {
+	case bills < 0 || bills == 0 && left != 0:
+		return FieldError(Invalid, "length", "must leave a bill for what is not billed yet")
+	case left < int64(bills) || total > MaxAmount:
+		return FieldError(Invalid, "amount", "must be at least one minor unit for each bill")
+	}
+	i := &Installments{Total: total, From: s.Issued, Before: billed}
+	if bills > 0 {
+		var base int64
+		base, i.Remainder = Split(left, bills)
+		s.Amount = Minor(base, s.Amount.Currency())
+	}
+	s.Term, s.Length, s.Composition.Installments = Fixed, n, i
+	return nil
+}
+
+// Held reports whether a schedule is held by the merchant. One whose customer is
+// not active is held as well, whether its own merchant would have it so or not,
+// which is why that wish is kept.
+func (s *Subscription) Held(customer *Customer) bool {
+	if s.Composition == nil {
+		return s.Status == Paused
+	}
+	if customer.Active {
+		return s.Status == Paused
+	}
+	return s.Composition.Held
+}
+
+// Hold stops the billings of a schedule at once: what is due and waits for the
+// next run is not billed either. What is held or over stays as it is.
+func (s *Subscription) Hold(today Date, adjustments []Adjustment, note string) []Adjustment {
+	if s.Ended() || s.Complete() || openPause(adjustments) != nil {
+		return adjustments
+	}
+	s.Status = Paused
+	adjustments = append(adjustments, Adjustment{Kind: Pause, Effective: today, Note: note, State: InForce})
+	s.Schedule(adjustments)
+	return adjustments
+}
+
+// Release lets the billings of a held schedule go on. One that was billed before
+// goes on with the first date that is not before today: what it missed stays
+// missed. Of one that was never billed, and whose dates have passed, the last of
+// them is billed now, once (protocols/billing-circle.md 3.2, 3.6, 4.4).
+func (s *Subscription) Release(today Date, adjustments []Adjustment) {
+	a := openPause(adjustments)
+	if a == nil {
+		return
+	}
+	a.State, a.End = Done, today
+	from := today
+	if s.Issued == 0 {
+		for from = s.FirstDate; s.recurs() && !s.BillingDate(s.Period+1).After(today); {
+			s.Period++
+		}
+	}
+	s.goOn(from, adjustments)
+	s.Schedule(adjustments)
+}
+
+// recurs reports whether more than one billing is agreed on.
+func (s *Subscription) recurs() bool { return s.Term != Fixed || s.Length > 1 }
+
+// MoveNext moves the next billing to a day, and counts the ones after it from
+// there.
+func (s *Subscription) MoveNext(on Date, adjustments []Adjustment) {
+	if s.Issued == 0 {
+		s.FirstDate, s.Anchors, s.Period = on, nil, 0
+	} else {
+		s.anchor(Anchor{s.Period, on})
+	}
+	s.Schedule(adjustments)
+}
+
+// StartDate is the day from which the billing dates are counted that are to come.
+func (s *Subscription) StartDate() Date {
+	if n := len(s.Anchors); n > 0 {
+		return s.Anchors[n-1].Date
+	}
+	return s.FirstDate
+}
+
+// EndDate is the date of the last billing of a fixed term, if nothing holds it up;
+// zero for one without end.
+func (s *Subscription) EndDate() Date {
+	switch {
+	case s.Term != Fixed:
+		return Date{}
+	case s.Complete() || s.Ended():
+		return s.LastDate
+	}
+	return s.BillingDate(s.Period + s.Length - s.Issued - 1)
+}
