@@ -84,7 +84,7 @@ func TestDictionaries(t *testing.T) {
 	checkDictionary(t, instruments, codesOf(accountTypes))
 	checkDictionary(t, terms, codesOf(subscriptionTypes))
 	checkDictionary(t, statuses, codesOf(subscriptionStatuses))
-	checkDictionary(t, cycles, codesOf(billingCycleTypes))
+	checkDictionary(t, cycles, codesOf(billingCycleTypes), billing.Semimonthly)
 	checkDictionary(t, adjustments, codesOf(adjustmentTypes))
 	for _, row := range paymentOptionTypes {
 		i, ok := instruments.core(row.code.AccountType())
@@ -111,9 +111,10 @@ func codesOf[T ~string](list []code[T]) (codes []T) {
 	return codes
 }
 
-func checkDictionary[C, W ~string](t *testing.T, d dictionary[C, W], codes []W) {
+// checkDictionary leaves out the words that this wire has no code for.
+func checkDictionary[C, W ~string](t *testing.T, d dictionary[C, W], codes []W, foreign ...C) {
 	t.Helper()
-	words := constants[C](t)
+	words := slices.DeleteFunc(constants[C](t), func(c C) bool { return slices.Contains(foreign, c) })
 	for _, c := range words {
 		w := d.wire(c)
 		if back, ok := d.core(w); !ok || back != c || !slices.Contains(codes, w) {
