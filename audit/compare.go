@@ -20,7 +20,7 @@ type BankKind string
 // the bank writes the others by itself, under the reference of the charge that
 // they are about.
 const (
-	Authorisation BankKind = "authorisation" // of a card, declined
+	Authorisation BankKind = "authorisation" // of a card: declined, or without a capture
 	Capture       BankKind = "capture"       // of a card
 	DirectDebit   BankKind = "claim"         // of a bank account, accepted or declined
 	VoidLine      BankKind = "void"
@@ -180,7 +180,10 @@ func (c *comparison) effect(d *deed, l BankLine) effect {
 		}
 		return effect{cash: -n}
 	case VoidLine:
-		if of := c.deeds[l.Original]; of != nil && of.kind == DirectDebit && !of.settled {
+		switch of := c.deeds[l.Original]; {
+		case of != nil && of.kind == Authorisation:
+			return effect{} // it had taken nothing
+		case of != nil && of.kind == DirectDebit && !of.settled:
 			return effect{transit: -n}
 		}
 		return effect{cash: -n}
@@ -233,7 +236,7 @@ func (c *comparison) visit(list []*billing.Attempt) error {
 
 // answers lists the kinds of line that a kind of attempt can have.
 var answers = map[billing.AttemptKind][]BankKind{
-	billing.AskCharge: {Authorisation, Capture, DirectDebit}, billing.AskVoid: {VoidLine}, billing.AskRefund: {RefundLine},
+	billing.AskCharge: {Authorisation, Capture, DirectDebit}, billing.AskAuthorize: {Authorisation}, billing.AskVoid: {VoidLine}, billing.AskRefund: {RefundLine},
 	billing.AskCredit: {CreditLine},
 }
 

@@ -45,7 +45,7 @@ type Options struct {
 // Observation is one finished act, for metrics and logs. Nothing in it is secret.
 type Observation struct {
 	Processor string
-	Act       string               // charge, void, refund, credit, lookup or notices
+	Act       string               // charge, authorize, void, refund, credit, lookup, notices or deeds
 	State     billing.AttemptState // "" for notices and for a lookup that told nothing
 	Response  billing.ResponseCode
 	Took      time.Duration
@@ -99,6 +99,12 @@ func (a *Account) Credits() bool {
 	return ok
 }
 
+// Authorizes reports whether the processor can be asked whether a card would pay.
+func (a *Account) Authorizes() bool {
+	_, ok := a.driver.(Authorizer)
+	return ok
+}
+
 // Do performs one act and tells what is known of it, in the four states
 // approved, pending, declined and unknown. It has no error: whatever goes wrong
 // after the request may have left is an unknown outcome, and what surely never
@@ -136,6 +142,15 @@ func (a *Account) prepare(kind billing.AttemptKind, r *Request) (func(context.Co
 	switch kind {
 	case billing.AskCharge:
 		return a.driver.Charge, billing.Outcome{}
+	case billing.AskAuthorize:
+		z, ok := a.driver.(Authorizer)
+		switch {
+		case !ok:
+			return nil, declined("58", "not sent: this processor does not authorise without taking the money")
+		case !r.Instrument.IsCard():
+			return nil, declined("12", "not sent: only a card can be authorised")
+		}
+		return z.Authorize, billing.Outcome{}
 	case billing.AskVoid, billing.AskRefund:
 		if r.Original == "" && r.OriginalID == "" {
 			return nil, declined("25", "not sent: nothing is named that could be taken back")

@@ -68,7 +68,7 @@ func checkDeeds(list []Deed, after time.Time, seq int64) error {
 		good = good && d.Reference != "" && len(d.Reference) <= maxReference && len(d.Original) <= maxReference &&
 			d.Amount.Sign() > 0 && d.Amount.Currency() != ""
 		switch d.Kind {
-		case billing.AskCharge, billing.AskCredit:
+		case billing.AskCharge, billing.AskCredit, billing.AskAuthorize:
 		case billing.AskVoid, billing.AskRefund:
 			good = good && (d.Original != "" || d.Outcome.State == billing.AttemptDeclined)
 		default:

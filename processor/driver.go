@@ -11,7 +11,7 @@
 // is never treated as declined, because the customer may have been charged.
 //
 // What a processor can do beyond the Driver's four methods is an optional
-// interface (Creditor, Noticer, Lister). Package processortest holds the suite that
+// interface (Creditor, Authorizer, Noticer, Lister). Package processortest holds the suite that
 // every driver passes, for the methods and for the optional interfaces that it
 // has.
 package processor
@@ -63,8 +63,8 @@ type Driver interface {
 	// debit of a bank account, which stays pending for days.
 	Charge(ctx context.Context, r Request) (billing.Outcome, error)
 
-	// Void takes back a whole act that is not settled yet: a charge, or a
-	// refund or credit.
+	// Void takes back a whole act that is not settled yet: a charge, a refund or
+	// credit, or an authorisation.
 	Void(ctx context.Context, r Request) (billing.Outcome, error)
 
 	// Refund pays back all or a part of a charge. All refunds of a charge
@@ -86,6 +86,14 @@ type Driver interface {
 type Creditor interface {
 	// Credit pays out. The rules of Driver hold.
 	Credit(ctx context.Context, r Request) (billing.Outcome, error)
+}
+
+// Authorizer is a driver that can ask whether a card would pay, and take nothing.
+type Authorizer interface {
+	// Authorize holds an amount of a card and captures nothing. A Void of it lets
+	// go of what is held; without one it lapses at the issuer's after some days. The
+	// rules of Driver hold; a bank account is declined.
+	Authorize(ctx context.Context, r Request) (billing.Outcome, error)
 }
 
 // Noticer is a driver whose processor tells of what happens to charges that

@@ -138,6 +138,8 @@ func Run(t *testing.T, open func(*testing.T) Harness) {
 		{"Refund", (*suite).testRefund},
 		{"RefundsAtOnce", (*suite).testRefundsAtOnce},
 		{"Void", (*suite).testVoid},
+		{"Authorize", (*suite).testAuthorize},
+		{"AuthorizeTrouble", (*suite).testAuthorizeTrouble},
 		{"Deeds", (*suite).testDeeds},
 		{"Claim", (*suite).testClaim},
 		{"Credit", (*suite).testCredit},

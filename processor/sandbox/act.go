@@ -70,7 +70,7 @@ func (s *sequence) next() int64 {
 	return n
 }
 
-// begin performs a charge or credit.
+// begin performs a charge, authorisation or credit.
 func (b *Bank) begin(ctx context.Context, t *sqldb.Tx, o *order, terms Terms, s *sequence) (*entry, error) {
 	var earlier int64
 	if o.card != nil && o.card.counts() {
@@ -128,9 +128,9 @@ func (e *entry) decline(code billing.ResponseCode) {
 	e.declined, e.Response, e.message = true, code, code.Text()
 }
 
-// judgeCard decides on a charge of a card.
+// judgeCard decides on a charge or authorisation of a card.
 func (b *Bank) judgeCard(e *entry, o *order, terms Terms, earlier int64) {
-	e.Kind = LineCapture
+	e.Kind, e.alone = LineCapture, o.kind == billing.AskAuthorize
 	code, message, later := billing.Approved, "", ""
 	switch {
 	case o.forced != "" || o.bad != "":
@@ -162,6 +162,10 @@ func (b *Bank) judgeCard(e *entry, o *order, terms Terms, earlier int64) {
 		return
 	}
 	e.Response, e.message = code, code.Text()
+	if e.alone {
+		e.Kind = LineAuthorisation
+		return
+	}
 	if later != "" {
 		e.due, e.dueAt = later, terms.late(e.At)
 	}
@@ -280,6 +284,8 @@ func (e *entry) refusesVoid(o *order) billing.ResponseCode {
 		return "13"
 	}
 	switch e.Kind {
+	case LineAuthorisation: // until it lapses, and letting go of what has lapsed does no harm
+		return ""
 	case LineCapture, LineRefund, LineCredit:
 		if o.at.Before(e.At.Add(voidable)) {
 			return ""

@@ -110,7 +110,7 @@ func harness(t *testing.T, address string, line func(*testing.T, *sandbox.Bank) 
 		Chargeback: card("4000000000000259"), LateReturn: account("9000000210"), Change: account("9000000303"), Late: 3 * 24 * time.Hour,
 		Silent: silent,
 		Disturb: func(t *testing.T, trouble processortest.Trouble) {
-			f := sandbox.Fault{Do: troubles[trouble], Count: 1, On: []string{"charge", "void", "refund", "credit"}}
+			f := sandbox.Fault{Do: troubles[trouble], Count: 1, On: []string{"charge", "authorize", "void", "refund", "credit"}}
 			if trouble == processortest.Busy {
 				f.On = []string{sandbox.OnLookup}
 			}
@@ -142,7 +142,7 @@ func books(t *testing.T, bank *sandbox.Bank, merchant string) []processortest.Mo
 	}
 	kinds := map[sandbox.LineKind]billing.AttemptKind{
 		sandbox.LineCapture: billing.AskCharge, sandbox.LineSettlement: billing.AskCharge, sandbox.LineVoid: billing.AskVoid,
-		sandbox.LineRefund: billing.AskRefund, sandbox.LineCredit: billing.AskCredit,
+		sandbox.LineRefund: billing.AskRefund, sandbox.LineCredit: billing.AskCredit, sandbox.LineAuthorisation: billing.AskAuthorize,
 	}
 	var moved []processortest.Movement
 	for _, l := range lines {

@@ -31,16 +31,20 @@ type deedBody struct {
 	Answer     answerBody          `json:"answer"`
 }
 
-// askedOf is what was asked for by a line.
-func askedOf(k LineKind) billing.AttemptKind {
-	switch k {
+// askedFor is what was asked for by a line.
+func (e *entry) askedFor() billing.AttemptKind {
+	switch e.Kind {
+	case LineAuthorisation:
+		if e.alone {
+			return billing.AskAuthorize
+		}
 	case LineVoid:
 		return billing.AskVoid
 	case LineRefund:
 		return billing.AskRefund
 	case LineCredit:
 		return billing.AskCredit
-	case LineAuthorisation, LineCapture, LineClaim, LineSettlement, LineReturn, LineChange, LineChargeback, LineReversal:
+	case LineCapture, LineClaim, LineSettlement, LineReturn, LineChange, LineChargeback, LineReversal:
 	}
 	return billing.AskCharge
 }
@@ -50,7 +54,7 @@ func askedOf(k LineKind) billing.AttemptKind {
 func (e *entry) deed() deedBody {
 	first := *e
 	first.pending, first.returned = e.Kind == LineClaim && !e.declined, ""
-	return deedBody{At: e.At, Seq: e.Seq, Kind: askedOf(e.Kind), Original: e.Original, Customer: e.customer, Instrument: e.Instrument,
+	return deedBody{At: e.At, Seq: e.Seq, Kind: e.askedFor(), Original: e.Original, Customer: e.customer, Instrument: e.Instrument,
 		Masked: e.Masked, Moved: e.Amount.Minor(), In: e.Amount.Currency(), Answer: first.answer()}
 }
 

@@ -23,8 +23,8 @@ const Name = "sandbox"
 // notices is the longest.
 const maxAnswer = 1 << 20
 
-// Driver speaks the bank's wire. It is a processor.Driver, Creditor, Noticer and
-// Lister.
+// Driver speaks the bank's wire. It is a processor.Driver, Creditor, Authorizer,
+// Noticer and Lister.
 type Driver struct {
 	base   *url.URL
 	client *http.Client
@@ -80,6 +80,11 @@ func (d *Driver) Refund(ctx context.Context, r processor.Request) (billing.Outco
 // Credit asks for a payment to a card or bank account.
 func (d *Driver) Credit(ctx context.Context, r processor.Request) (billing.Outcome, error) {
 	return d.act(ctx, "credits", r)
+}
+
+// Authorize asks whether a card would pay an amount, and takes nothing.
+func (d *Driver) Authorize(ctx context.Context, r processor.Request) (billing.Outcome, error) {
+	return d.act(ctx, "authorisations", r)
 }
 
 // Lookup asks what became of an act.

@@ -16,6 +16,7 @@ type entry struct {
 	declined  bool
 	message   string
 	asked     int64 // minor units
+	alone     bool  // an authorisation that no capture was to follow
 	card      string
 	pending   bool
 	returned  billing.ResponseCode
@@ -28,7 +29,7 @@ type entry struct {
 }
 
 const entryColumns = lineColumns + `, merchant, declined, message, asked, card, pending, returned, voided, given_back,
-	settles_at, due_at, due, customer`
+	settles_at, due_at, due, customer, alone`
 
 func scanEntry(r sqldb.Row) (*entry, error) {
 	var e entry
@@ -36,7 +37,7 @@ func scanEntry(r sqldb.Row) (*entry, error) {
 	var currency billing.Currency
 	err := r.Scan(&e.Seq, &at, &e.Kind, &e.Reference, &e.Original, &e.Response, &amount, &currency, &e.Instrument, &e.Masked,
 		&e.merchant, &e.declined, &e.message, &e.asked, &e.card, &e.pending, &e.returned, &e.voided, &e.givenBack,
-		sqldb.Null(&settlesAt), sqldb.Null(&dueAt), &e.due, &e.customer)
+		sqldb.Null(&settlesAt), sqldb.Null(&dueAt), &e.due, &e.customer, &e.alone)
 	e.At, e.settlesAt, e.dueAt = time.UnixMicro(at).UTC(), instant(settlesAt), instant(dueAt)
 	e.Amount = billing.Minor(amount, currency)
 	return &e, err
@@ -46,12 +47,12 @@ func scanEntry(r sqldb.Row) (*entry, error) {
 func (e *entry) insert(ctx context.Context, t *sqldb.Tx) (inserted bool, err error) {
 	n, err := t.Exec(ctx,
 		`INSERT INTO journal (step, seq, at, kind, reference, original, response, amount, currency, instrument, masked,
-			merchant, declined, message, asked, card, pending, returned, voided, given_back, settles_at, due_at, due, customer)
-		VALUES ('', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, '', $17, 0, $18, $19, $20, $21)
+			merchant, declined, message, asked, card, pending, returned, voided, given_back, settles_at, due_at, due, customer, alone)
+		VALUES ('', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, '', $17, 0, $18, $19, $20, $21, $22)
 		ON CONFLICT (merchant, reference, step) DO NOTHING`,
 		e.Seq, e.At.UnixMicro(), e.Kind, e.Reference, e.Original, e.Response, e.Amount.Minor(), e.Amount.Currency(),
 		e.Instrument, e.Masked, e.merchant, e.declined, e.message, e.asked, e.card, e.pending, e.voided,
-		micro(e.settlesAt), micro(e.dueAt), e.due, e.customer)
+		micro(e.settlesAt), micro(e.dueAt), e.due, e.customer, e.alone)
 	return n == 1, err
 }
 
@@ -101,7 +102,7 @@ func (e *entry) answer() answerBody {
 		a.State, a.SettlesAt = billing.AttemptPending, e.settlesAt
 	}
 	a.Amount, a.Currency = e.Amount.Minor(), e.Amount.Currency()
-	if e.Kind == LineCapture || e.Kind == LineCredit && e.Instrument.IsCard() {
+	if e.Kind == LineCapture || e.Kind == LineAuthorisation || e.Kind == LineCredit && e.Instrument.IsCard() {
 		a.ApprovalCode = approvalCode(e.Seq)
 	}
 	return a
@@ -124,7 +125,11 @@ func approvalCode(seq int64) string {
 func (e *entry) matches(o *order, original *entry) bool {
 	switch o.kind {
 	case billing.AskCharge:
-		if e.Kind != LineCapture && e.Kind != LineAuthorisation && e.Kind != LineClaim {
+		if e.alone || e.Kind != LineCapture && e.Kind != LineAuthorisation && e.Kind != LineClaim {
+			return false
+		}
+	case billing.AskAuthorize:
+		if !e.alone {
 			return false
 		}
 	case billing.AskCredit:

@@ -44,7 +44,7 @@ const (
 // says of them; of several faults the first that fires counts, a merchant's own
 // before Everyone's.
 type Fault struct {
-	On         []string `json:"on,omitempty"`          // charge, void, refund, credit, lookup, notices; empty is all but notices
+	On         []string `json:"on,omitempty"`          // charge, authorize, void, refund, credit, lookup, notices; empty is all but notices
 	Reference  string   `json:"reference,omitempty"`   // pattern of path.Match for the reference, "" any
 	Count      int      `json:"count,omitempty"`       // how many times it fires, 0 without end
 	PerMillion int      `json:"per_million,omitempty"` // of a million requests so many; 0 all
@@ -64,9 +64,10 @@ const maxDelay = 10 * 60 * 1000
 func (f *Fault) check() error {
 	for _, on := range f.On {
 		switch on {
-		case string(billing.AskCharge), string(billing.AskVoid), string(billing.AskRefund), string(billing.AskCredit), OnLookup, OnNotices:
+		case string(billing.AskCharge), string(billing.AskAuthorize), string(billing.AskVoid), string(billing.AskRefund),
+			string(billing.AskCredit), OnLookup, OnNotices:
 		default:
-			return billing.FieldError(billing.Invalid, "on", "must be charge, void, refund, credit, lookup or notices")
+			return billing.FieldError(billing.Invalid, "on", "must be charge, authorize, void, refund, credit, lookup or notices")
 		}
 		if !f.on(on) {
 			return billing.FieldError(billing.Invalid, "on", "an act alone can be declined or late, a look-up alone unseeing")

@@ -17,7 +17,7 @@ const maxBody = 64 << 10
 
 // Handler serves the bank's wire (see README.md):
 //
-//	POST /v1/merchants/{merchant}/charges, voids, refunds, credits
+//	POST /v1/merchants/{merchant}/charges, authorisations, voids, refunds, credits
 //	GET  /v1/merchants/{merchant}/references/{reference}?at=
 //	GET  /v1/merchants/{merchant}/notices?after=&at=
 //	GET  /v1/merchants/{merchant}/journal?after=&limit=
@@ -30,7 +30,7 @@ const maxBody = 64 << 10
 func (b *Bank) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for path, kind := range map[string]billing.AttemptKind{
-		"charges": billing.AskCharge, "voids": billing.AskVoid, "refunds": billing.AskRefund, "credits": billing.AskCredit,
+		"charges": billing.AskCharge, "authorisations": billing.AskAuthorize, "voids": billing.AskVoid, "refunds": billing.AskRefund, "credits": billing.AskCredit,
 	} {
 		mux.HandleFunc("POST /v1/merchants/{merchant}/"+path, func(w http.ResponseWriter, r *http.Request) { b.serveAct(w, r, kind) })
 	}
@@ -47,7 +47,7 @@ func (b *Bank) Handler() http.Handler {
 	return mux
 }
 
-// serveAct serves a charge, void, refund or credit.
+// serveAct serves a charge, authorisation, void, refund or credit.
 func (b *Bank) serveAct(w http.ResponseWriter, r *http.Request, kind billing.AttemptKind) {
 	var body orderBody
 	if !read(w, r, &body) {
@@ -70,7 +70,7 @@ func (b *Bank) serveAct(w http.ResponseWriter, r *http.Request, kind billing.Att
 		refuse(w, err)
 		return
 	}
-	if f.Do == "" && kind == billing.AskCharge && o.card != nil {
+	if f.Do == "" && (kind == billing.AskCharge || kind == billing.AskAuthorize) && o.card != nil {
 		f.Do, f.Lookups = o.card.Trouble, 1
 	}
 	if f.Do == Decline {

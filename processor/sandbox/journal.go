@@ -14,9 +14,9 @@ type LineKind string
 
 // The kinds. A card charge that is approved is one capture, which stands for
 // the authorisation and the capture that followed at once; one that is declined
-// is an authorisation.
+// is an authorisation, as is one that was asked for without a capture.
 const (
-	LineAuthorisation LineKind = "authorisation"       // of a card, declined
+	LineAuthorisation LineKind = "authorisation"       // of a card, declined or without capture
 	LineCapture       LineKind = "capture"             // of a card
 	LineClaim         LineKind = "claim"               // debit of a bank account
 	LineSettlement    LineKind = "settlement"          // a claim became money

@@ -53,7 +53,8 @@ func (s *story) step(t *testing.T) {
 	switch what := rapid.IntRange(0, 9).Draw(s.T, "what"); {
 	case what <= 2 || len(s.done) == 0:
 		number := rapid.SampledFrom([]string{"4111111111111111", "4000000000000259", "4000000000000267", "4000000000006009", "4000000000002024"}).Draw(s.T, "card")
-		s.perform(t, billing.AskCharge, s.card(number, rapid.Int64Range(1, 20_000).Draw(s.T, "amount")))
+		kind := rapid.SampledFrom([]billing.AttemptKind{billing.AskCharge, billing.AskCharge, billing.AskAuthorize}).Draw(s.T, "takes")
+		s.perform(t, kind, s.card(number, rapid.Int64Range(1, 20_000).Draw(s.T, "amount")))
 	case what == 3:
 		number := rapid.SampledFrom([]string{"4099999992", "9000000101", "9000000210", "9000000303"}).Draw(s.T, "account")
 		s.perform(t, billing.AskCharge, s.claim(number, rapid.Int64Range(1, 20_000).Draw(s.T, "amount")))
@@ -82,9 +83,10 @@ func (s *story) step(t *testing.T) {
 
 func (s *story) perform(t *testing.T, kind billing.AttemptKind, r processor.Request) {
 	act := map[billing.AttemptKind]func() (billing.Outcome, error){
-		billing.AskCharge: func() (billing.Outcome, error) { return s.Charge(t.Context(), r) },
-		billing.AskVoid:   func() (billing.Outcome, error) { return s.Void(t.Context(), r) },
-		billing.AskRefund: func() (billing.Outcome, error) { return s.Refund(t.Context(), r) },
+		billing.AskCharge:    func() (billing.Outcome, error) { return s.Charge(t.Context(), r) },
+		billing.AskAuthorize: func() (billing.Outcome, error) { return s.Authorize(t.Context(), r) },
+		billing.AskVoid:      func() (billing.Outcome, error) { return s.Void(t.Context(), r) },
+		billing.AskRefund:    func() (billing.Outcome, error) { return s.Refund(t.Context(), r) },
 	}
 	before, again := s.first[r.Reference]
 	if !again {
@@ -146,6 +148,9 @@ func (s *story) check(t *testing.T) {
 		if f.voided && (f.refunded != 0 || f.charged != 0 || f.settled != 0 || f.returned != 0) {
 			s.Errorf("%s was voided and has a fate: %+v", reference, f)
 		}
+		if f.line.Kind == sandbox.LineAuthorisation && (f.refunded != 0 || f.charged != 0 || f.settled != 0 || f.returned != 0) {
+			s.Errorf("%s took nothing and has a fate: %+v", reference, f)
+		}
 		if f.settled != 0 && f.returned != 0 || f.settled > amount || f.returned > amount {
 			s.Errorf("%s of %d settled with %d and came back with %d", reference, amount, f.settled, f.returned)
 		}
@@ -183,7 +188,7 @@ func (s *story) fates(lines []sandbox.Line) (fates map[string]*fate, told int) {
 				fates[of.Original].refunded -= minor
 			case l.Kind == sandbox.LineVoid:
 				fates[l.Original].voided = true
-			case l.Kind == sandbox.LineCapture || l.Kind == sandbox.LineClaim:
+			case l.Kind == sandbox.LineCapture || l.Kind == sandbox.LineClaim || l.Kind == sandbox.LineAuthorisation:
 				fates[l.Reference] = &fate{line: l}
 			}
 		case sandbox.LineSettlement:

@@ -141,6 +141,9 @@ func (b *orderBody) order(t *Tables, merchant string, kind billing.AttemptKind) 
 		o.masked, o.expiry, o.routing = "", "", ""
 		return o, nil
 	}
+	if kind == billing.AskAuthorize && !b.Instrument.IsCard() {
+		return nil, billing.FieldError(billing.Invalid, "instrument", "only a card can be authorised")
+	}
 	if b.Instrument.IsCard() {
 		o.card = t.card(b.Number)
 	} else {
