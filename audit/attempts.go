@@ -137,6 +137,9 @@ func (a *auditor) checkContradiction(ctx context.Context, t *billing.Attempt) er
 
 // becomes is the activity that an attempt has in its state, "" if none.
 func becomes(t *billing.Attempt) (billing.ActivityKind, billing.ActivityState) {
+	if t.Verifies() {
+		return "", ""
+	}
 	answered := t.State == billing.AttemptApproved || t.State == billing.AttemptPending
 	switch t.Kind {
 	case billing.AskCharge:

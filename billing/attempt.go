@@ -44,8 +44,8 @@ type Attempt struct {
 	CustomerID      CustomerID
 	SubscriptionID  SubscriptionID  // whose billing caused it, 0 if none
 	PaymentMethodID PaymentMethodID // 0 for a number that came with the request
-	ActivityID      ActivityID      // the activity that it becomes
-	Parent          AttemptID       // the charge that a void or refund takes back, 0 if none
+	ActivityID      ActivityID      // the activity that it becomes, 0 of a look at a card
+	Parent          AttemptID       // the charge or authorisation that a void or refund takes back, 0 if none
 	Kind            AttemptKind
 	Claim           bool // an automatic claim: becomes a Claim, not a Payment
 	Processor       string
@@ -108,6 +108,9 @@ type Details struct {
 	// declined, the customer's code is free again.
 	Enrolls bool `json:"enrolls,omitempty"`
 
+	// Round counts the voids of an authorisation that were refused before this one.
+	Round int `json:"round,omitempty"`
+
 	// Extra is what the request said that means nothing to the core, for
 	// whoever is told of the outcome; never a password or a number of a card.
 	Extra map[string]string `json:"extra,omitempty"`
@@ -128,6 +131,13 @@ func (d Details) JSON() string {
 // Final reports whether the attempt's outcome is known for good.
 func (a *Attempt) Final() bool {
 	return a.State == AttemptApproved || a.State == AttemptDeclined
+}
+
+// Verifies reports whether the attempt belongs to the look at a card that takes
+// no money: the authorisation, or the void that lets go of it. Neither is in the
+// customer's account.
+func (a *Attempt) Verifies() bool {
+	return a.Kind == AskAuthorize || a.Kind == AskVoid && a.ActivityID == 0
 }
 
 // Outcome is what a processor said of an attempt.

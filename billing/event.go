@@ -7,15 +7,16 @@ type EventKind string
 
 // The kinds of event.
 const (
-	CustomerCreated      EventKind = "customer.created"
-	CustomerChanged      EventKind = "customer.changed"
-	PaymentMethodAdded   EventKind = "payment_method.added"
-	PaymentMethodChanged EventKind = "payment_method.changed"
-	PlanCreated          EventKind = "plan.created"
-	PlanChanged          EventKind = "plan.changed"
-	SubscriptionCreated  EventKind = "subscription.created"
-	SubscriptionChanged  EventKind = "subscription.changed"
-	SubscriptionEnded    EventKind = "subscription.ended"
+	CustomerCreated        EventKind = "customer.created"
+	CustomerChanged        EventKind = "customer.changed"
+	PaymentMethodAdded     EventKind = "payment_method.added"
+	PaymentMethodChanged   EventKind = "payment_method.changed"
+	PaymentMethodForgotten EventKind = "payment_method.forgotten" // its number is gone
+	PlanCreated            EventKind = "plan.created"
+	PlanChanged            EventKind = "plan.changed"
+	SubscriptionCreated    EventKind = "subscription.created"
+	SubscriptionChanged    EventKind = "subscription.changed"
+	SubscriptionEnded      EventKind = "subscription.ended"
 
 	SubscriptionRescheduled EventKind = "subscription.rescheduled" // its next billing has another date, by request
 	SubscriptionReactivated EventKind = "subscription.reactivated" // its cancellation was taken back

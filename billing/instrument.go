@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -69,6 +70,27 @@ type PaymentMethod struct {
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 }
+
+// Vaulted reports whether a number is kept. A payment method without one is the
+// place of one that was forgotten, or of one that is still to come.
+func (m *PaymentMethod) Vaulted() bool { return len(m.Sealed) > 0 }
+
+// Forget takes out of a payment method all that is anybody's: what is left is a
+// place that subscriptions and attempts can name, and nothing can be paid with.
+func (m *PaymentMethod) Forget(at time.Time) {
+	*m = PaymentMethod{MerchantID: m.MerchantID, ID: m.ID, AccountID: m.AccountID, CustomerID: m.CustomerID,
+		Token: placeToken(m.ID), Sealed: []byte{}, Fingerprint: []byte{}, CreatedAt: m.CreatedAt, UpdatedAt: at}
+}
+
+// Place makes a payment method for which there is no card or account: a customer's
+// until one comes. Its id is given.
+func (m *PaymentMethod) Place(at time.Time) {
+	m.CreatedAt = at
+	m.Forget(at)
+}
+
+// placeToken stands where tokens do, which are unique, and opens nothing.
+func placeToken(id PaymentMethodID) string { return "none-" + strconv.FormatInt(int64(id), 10) }
 
 // Address is a postal address.
 type Address struct {

@@ -11,6 +11,11 @@ const (
 	StandingInactive   Standing = "inactive"   //
 	StandingFraudulent Standing = "fraudulent" // blocked
 	StandingClosed     Standing = "closed"     // gone, may come back
+
+	// StandingGone is a customer of whom nothing is left but what the books need: one
+	// who was erased, or was to come into being with a payment that was declined. No
+	// name finds it and no list shows it.
+	StandingGone Standing = "gone"
 )
 
 // Profile is what else is known of a customer: kept and shown, without meaning to

@@ -35,6 +35,7 @@ type book struct {
 	settledNow  []billing.ActivityID            // claims that were pending and are money now
 	parked      []billing.Parked                // debts that cannot be claimed
 	unparked    map[billing.ParkedNoun][]int64  // what a verb has put into its queue again
+	until       time.Time                       // see Answer
 }
 
 func openBook(ctx context.Context, tx *store.Tx, m *billing.Merchant, at time.Time, ids []billing.CustomerID) (*book, error) {

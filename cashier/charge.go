@@ -36,6 +36,11 @@ type ChargeRequest struct {
 	Sale         *billing.Sale     // the subscription that comes of an approval
 	Extra        map[string]string // see billing.Details
 
+	// Adopts and Enrolls: see billing.Details. What is adopted may be a candidate,
+	// which is inactive until then.
+	Adopts  billing.PaymentMethodID
+	Enrolls bool
+
 	origin *buyer // whose past velocity controls look at, nil if the payer's own
 }
 
@@ -192,7 +197,7 @@ func (m *minting) charge(ctx context.Context, processor string, r ChargeRequest)
 		ActivityID: billing.ActivityID(tx.NewID()), Kind: billing.AskCharge, Processor: processor,
 		Amount: billing.Minor(r.Amount, currency), Tax: billing.Minor(r.Tax, currency), Payer: r.Payer, State: billing.Sending,
 		Details: billing.Details{Code: r.Code, Note: r.Note, Creator: s.Login.Name, Due: r.Due.String(), InvoiceList: r.InvoiceRaw,
-			Sale: r.Sale, Extra: r.Extra},
+			Sale: r.Sale, Extra: r.Extra, Adopts: r.Adopts, Enrolls: r.Enrolls},
 		CreatedAt: s.Now, LeaseUntil: m.lease,
 	}
 	a.Reference = strconv.FormatInt(int64(a.ID), 10)
@@ -260,7 +265,7 @@ func (m *minting) instrument(ctx context.Context, a *billing.Attempt, r ChargeRe
 		return billing.Secret{}, err
 	}
 	if vaulted != nil {
-		if !vaulted.Active {
+		if !vaulted.Active && (vaulted.ID != r.Adopts || !vaulted.Vaulted()) {
 			return billing.Secret{}, billing.FieldError(billing.State, "paymentOptionId", "the payment method is inactive")
 		}
 		payWith(a, vaulted)

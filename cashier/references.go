@@ -107,7 +107,7 @@ func (s *Session) Customer(ctx context.Context, v *store.View, r Ref) (*billing.
 		noun: store.CustomerNoun, scopes: func() ([]int64, error) { return s.accountScopes(ctx, v) },
 		load: func(id int64) (*billing.Customer, error) {
 			c, err := v.Customer(ctx, billing.CustomerID(id))
-			if err == nil && !s.Login.Reaches(c.AccountID) {
+			if err == nil && (!s.Login.Reaches(c.AccountID) || c.Standing == billing.StandingGone) {
 				return nil, billing.Errorf(billing.NotFound, "customer not found")
 			}
 			return c, err

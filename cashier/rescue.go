@@ -73,7 +73,7 @@ func (c *Cashier) takeOver(ctx context.Context, m *billing.Merchant, t takeover)
 // double it. A charge whose number came with the request cannot be, because the
 // number is not kept; it is asked about a few times more, lest it is still on
 // its way, and is then declined as never sent: nobody waits for it any more, and
-// who did may have paid otherwise.
+// who did may have paid otherwise. A look at a card is likewise not sent again.
 func (c *Cashier) Rescue(ctx context.Context, m *billing.Merchant, o Order, at time.Time) (Answer, error) {
 	a := o.Attempt
 	account, err := c.account(ctx, m)
@@ -96,6 +96,8 @@ func (c *Cashier) Rescue(ctx context.Context, m *billing.Merchant, o Order, at t
 		return Answer{Attempt: a, Outcome: billing.Outcome{State: billing.AttemptUnknown, Message: "the processor does not know the claim that it accepted"}}, nil
 	case a.Kind == billing.AskCharge && a.PaymentMethodID != 0:
 		return c.resend(ctx, m, a, at)
+	case a.Kind == billing.AskVoid && a.Verifies():
+		return c.letGo(ctx, m, a, at)
 	case a.Unseen < patience:
 		return Answer{Attempt: a, Outcome: billing.Outcome{State: billing.AttemptUnknown, Unseen: true, Message: "the processor has not seen the request yet"}}, nil
 	}

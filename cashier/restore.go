@@ -143,6 +143,9 @@ func (c *Cashier) importIntention(ctx context.Context, m *billing.Merchant, name
 			Details: billing.Details{Note: importNote, Creator: billing.System}, CreatedAt: d.At, LeaseUntil: c.Now().Add(c.Lease),
 		}
 		a.Tax = billing.Minor(0, d.Amount.Currency())
+		if d.Kind == billing.AskAuthorize {
+			a.ActivityID = 0
+		}
 		if stray, err = place(ctx, tx, m, a, d); err != nil {
 			return err
 		}
@@ -173,7 +176,9 @@ func place(ctx context.Context, tx *store.Tx, m *billing.Merchant, a *billing.At
 		if err == nil {
 			a.AccountID, a.CustomerID, a.Parent, a.PaymentMethodID = parent.AccountID, parent.CustomerID, parent.ID, parent.PaymentMethodID
 			a.Instrument, a.Masked = parent.Instrument, parent.Masked
-			a.Details.Targets = []billing.ActivityID{parent.ActivityID}
+			if a.Details.Targets = []billing.ActivityID{parent.ActivityID}; parent.Kind == billing.AskAuthorize {
+				a.ActivityID, a.Details.Targets = 0, nil
+			}
 			return false, nil
 		}
 		if billing.KindOf(err) != billing.NotFound || d.Outcome.State != billing.AttemptDeclined {

@@ -15,6 +15,9 @@ type Answer struct {
 	Outcome billing.Outcome
 	unfit   string // why it was not sent: its data are damaged
 
+	until time.Time        // how long a void that follows is this worker's to send; zero is anybody's at once
+	void  *billing.Attempt // that lets go of what was authorised
+
 	activity *billing.Activity // what the attempt has become, once that is written down; nil if it was not looked at
 }
 
@@ -89,6 +92,7 @@ func (c *Cashier) settle(ctx context.Context, m *billing.Merchant, at time.Time,
 				continue
 			}
 			outcome := answer.Outcome
+			b.until = answer.until
 			// The books keep microseconds, a lease in hand may be finer.
 			if outcome.NotDone && !outcome.Unseen && (a.State != billing.Sending || a.LeaseUntil.UnixMicro() != answer.Attempt.LeaseUntil.UnixMicro()) {
 				outcome.State = billing.AttemptUnknown // another worker took over, and may have sent it
@@ -115,6 +119,10 @@ func (c *Cashier) settle(ctx context.Context, m *billing.Merchant, at time.Time,
 				}
 				*answer.Attempt = *a
 				answers[i].activity = b.known[a.ActivityID]
+				if a.Verifies() {
+					answers[i].void = b.voidOf(a.ID)
+					c.tellHeld(ctx, m, a)
+				}
 			}
 		}
 		c.Step(ctx, "settle: committed")
@@ -148,6 +156,9 @@ func concerned(a *billing.Attempt) []billing.CustomerID {
 // apply takes an outcome into the books. wall is the world's time, by which an
 // unknown outcome is asked about again.
 func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome, wall time.Time) error {
+	if a.Verifies() {
+		return b.applyVerification(ctx, a, o, wall)
+	}
 	if o.NotDone && o.State == billing.AttemptDeclined && a.Claim {
 		b.postpone(a, o)
 		return nil
@@ -165,24 +176,9 @@ func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome,
 		}
 		return nil
 	}
-	a.Response, a.Message, a.ApprovalCode = o.Response, o.Message, o.ApprovalCode
-	if o.ProcessorID != "" {
-		a.ProcessorID = o.ProcessorID
-	}
-	a.State, a.CheckAt, a.LeaseUntil = o.State, time.Time{}, time.Time{}
-	if o.State != billing.AttemptUnknown {
-		a.AnsweredAt, a.UnsettledAt = b.at, time.Time{}
-	}
+	b.learn(a, o, wall)
 	switch o.State {
 	case billing.AttemptUnknown:
-		a.Checks++
-		if o.Unseen {
-			a.Unseen++
-		}
-		a.LeaseUntil = wall.Add(billing.AskAgain(a.Checks))
-		if o.Incredible || a.Checks >= billing.AsksBeforePerson {
-			b.unsettled(a)
-		}
 		b.unknown(a)
 		return nil
 	case billing.AttemptPending:
@@ -212,10 +208,37 @@ func (b *book) apply(ctx context.Context, a *billing.Attempt, o billing.Outcome,
 		}
 		return b.approveReversal(ctx, a)
 	case billing.AttemptDeclined:
+		if was != billing.AttemptPending {
+			if err := b.dismiss(ctx, a); err != nil {
+				return err
+			}
+		}
 		return b.decline(ctx, a, was, a.Amount)
 	case billing.Sending:
 	}
 	panic("cashier: an outcome in state " + string(o.State))
+}
+
+// learn notes on an attempt what its processor said. One of which nobody knows
+// the outcome is asked about again.
+func (b *book) learn(a *billing.Attempt, o billing.Outcome, wall time.Time) {
+	a.Response, a.Message, a.ApprovalCode = o.Response, o.Message, o.ApprovalCode
+	if o.ProcessorID != "" {
+		a.ProcessorID = o.ProcessorID
+	}
+	a.State, a.CheckAt, a.LeaseUntil = o.State, time.Time{}, time.Time{}
+	if o.State != billing.AttemptUnknown {
+		a.AnsweredAt, a.UnsettledAt = b.at, time.Time{}
+		return
+	}
+	a.Checks++
+	if o.Unseen {
+		a.Unseen++
+	}
+	a.LeaseUntil = wall.Add(billing.AskAgain(a.Checks))
+	if o.Incredible || a.Checks >= billing.AsksBeforePerson {
+		b.unsettled(a)
+	}
 }
 
 // takenBack reports whether a void or refund of what an attempt paid is under
@@ -337,7 +360,7 @@ func (b *book) approve(ctx context.Context, a *billing.Attempt, o billing.Outcom
 			b.fee(billing.ServiceFee, b.merchant.Settings.Fees.Retry, b.customers[a.CustomerID], a.SubscriptionID, "retry fee")
 		}
 	}
-	return nil
+	return b.adopt(ctx, a)
 }
 
 // ReplacedNote is the note on the end of a subscription that was replaced by what

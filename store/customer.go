@@ -97,6 +97,7 @@ type Page struct {
 // Customers lists customers by id.
 func (v *View) Customers(ctx context.Context, f CustomerFilter) ([]*billing.Customer, error) {
 	q := newSelect(v, "customer", customerColumns)
+	q.compare("standing", "<>", billing.StandingGone)
 	q.among("account_id", ints(f.Accounts))
 	q.prefix(f.FirstName, "first_name")
 	q.prefix(f.LastName, "last_name")

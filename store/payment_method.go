@@ -64,6 +64,20 @@ func (v *View) PaymentMethods(ctx context.Context, c billing.CustomerID, p Page)
 	return sqldb.Query(ctx, v.tx, scanPaymentMethod, q.paged(p), q.args...)
 }
 
+// VaultedMethods reads those of a customer's payment methods of which a number is
+// kept, by id.
+func (v *View) VaultedMethods(ctx context.Context, c billing.CustomerID) ([]*billing.PaymentMethod, error) {
+	return sqldb.Query(ctx, v.tx, scanPaymentMethod, `SELECT `+paymentMethodColumns+` FROM payment_method
+		WHERE merchant_id = $1 AND customer_id = $2 AND instrument <> '' ORDER BY id`, v.merchant, c)
+}
+
+// Repoint has all of a customer's subscriptions be paid with one payment method.
+func (t *Tx) Repoint(ctx context.Context, c billing.CustomerID, m billing.PaymentMethodID) error {
+	_, err := t.tx.Exec(ctx, `UPDATE subscription SET payment_method_id = $3
+		WHERE merchant_id = $1 AND customer_id = $2 AND payment_method_id <> $3`, t.merchant, c, m)
+	return err
+}
+
 // InsertPaymentMethods writes new payment methods; their ids are given.
 func (t *Tx) InsertPaymentMethods(ctx context.Context, list ...*billing.PaymentMethod) error {
 	rows := make([][]any, len(list))
@@ -84,10 +98,10 @@ func (t *Tx) InsertPaymentMethods(ctx context.Context, list ...*billing.PaymentM
 func (t *Tx) UpdatePaymentMethod(ctx context.Context, m *billing.PaymentMethod) error {
 	_, err := t.tx.Exec(ctx, `UPDATE payment_method SET masked = $3, sealed = $4, fingerprint = $5, expiry = $6, routing = $7,
 			holder = $8, street1 = $9, street2 = $10, city = $11, state = $12, postal_code = $13, country = $14, phone = $15,
-			email = $16, active = $17, stale = $18, updated_at = $19, details = $20, forget_at = $21, instrument = $22
+			email = $16, active = $17, stale = $18, updated_at = $19, details = $20, forget_at = $21, instrument = $22, token = $23, code = $24
 		WHERE merchant_id = $1 AND id = $2`,
 		t.merchant, m.ID, m.Masked, m.Sealed, m.Fingerprint, m.Expiry, m.Routing, m.Holder, m.Address.Street1, m.Address.Street2,
 		m.Address.City, m.Address.State, m.Address.PostalCode, m.Address.Country, m.Phone, m.Email, m.Active, m.Stale,
-		micros(m.UpdatedAt), toJSON(m.Details), micros(m.ForgetAt), m.Instrument)
+		micros(m.UpdatedAt), toJSON(m.Details), micros(m.ForgetAt), m.Instrument, m.Token, m.Code)
 	return err
 }

@@ -92,6 +92,12 @@ func (t *Tx) Reserve(ctx context.Context, n Noun, scope int64, code string, obje
 	return err
 }
 
+// ReleaseCodes lets go of the codes of an object, for others to have.
+func (t *Tx) ReleaseCodes(ctx context.Context, n Noun, object int64) error {
+	_, err := t.tx.Exec(ctx, `DELETE FROM reference WHERE merchant_id = $1 AND noun = $2 AND object_id = $3`, t.merchant, n, object)
+	return err
+}
+
 // Key is an idempotency key that was used.
 type Key struct {
 	Scope    string // what it was used for

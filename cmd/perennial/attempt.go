@@ -99,8 +99,13 @@ func lookFor(m *billing.Merchant, a *billing.Attempt) string {
 		if a.Instrument.IsBank() {
 			what = "a debit"
 		}
+	case billing.AskAuthorize:
+		what = "an authorisation without capture"
 	case billing.AskVoid:
 		what = "a voided sale"
+		if a.Verifies() {
+			what = "a voided authorisation"
+		}
 	case billing.AskRefund:
 		what = "a refund"
 	case billing.AskCredit:

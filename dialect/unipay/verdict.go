@@ -41,7 +41,7 @@ func approval(a *billing.Attempt) ResponseCode {
 		return ResponseVoidPosted
 	case billing.AskRefund, billing.AskCredit:
 		return ResponseCreditPosted
-	case billing.AskCharge:
+	case billing.AskCharge, billing.AskAuthorize:
 	}
 	if c, ok := approvals[a.Response]; ok {
 		return c
