@@ -23,20 +23,19 @@ func (c *Cashier) placeholder(ctx context.Context, s *Session, tx *store.Tx, own
 	return m, tx.InsertPaymentMethods(ctx, m)
 }
 
-// adopt makes the payment method that an approved attempt names the customer's
-// one and only (protocols/recurly-v1.md 6.1): the subscriptions are paid with it
+// adopt makes a payment method that was a candidate the customer's one and only (protocols/recurly-v1.md 6.1): the subscriptions are paid with it
 // from now on, what is open is claimed with it, and those before it are forgotten.
 // Of two that were given, the one that was given later counts, in whichever order
-// their answers come.
-func (b *book) adopt(ctx context.Context, a *billing.Attempt) error {
-	if a.Details.Adopts == 0 {
+// their answers come. 0 is none.
+func (b *book) adopt(ctx context.Context, customer billing.CustomerID, method billing.PaymentMethodID) error {
+	if method == 0 {
 		return nil
 	}
-	m, err := b.tx.PaymentMethod(ctx, a.Details.Adopts)
+	m, err := b.tx.PaymentMethod(ctx, method)
 	if err != nil || m.Active {
 		return err // adopted already
 	}
-	vaulted, err := b.tx.VaultedMethods(ctx, a.CustomerID)
+	vaulted, err := b.tx.VaultedMethods(ctx, customer)
 	if err != nil {
 		return err
 	}
@@ -50,6 +49,13 @@ func (b *book) adopt(ctx context.Context, a *billing.Attempt) error {
 		return nil // it was forgotten while nobody knew the outcome
 	}
 	return b.settleOn(ctx, one, vaulted)
+}
+
+// enrolled tells that a customer has come into being, if one has with this.
+func (b *book) enrolled(a *billing.Attempt) {
+	if a.Details.Enrolls {
+		b.event(billing.CustomerCreated, a.CustomerID, int64(a.CustomerID))
+	}
 }
 
 // settleOn has everything of a customer be paid with one payment method, and

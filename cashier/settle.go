@@ -317,6 +317,7 @@ func (b *book) unknown(a *billing.Attempt) {
 // and covers the debts that it was made for. What it sells begins here, and what
 // that replaces ends.
 func (b *book) approve(ctx context.Context, a *billing.Attempt, o billing.Outcome, state billing.ActivityState) error {
+	b.enrolled(a)
 	amount := a.Amount
 	if !o.Amount.IsZero() {
 		amount = o.Amount
@@ -360,7 +361,7 @@ func (b *book) approve(ctx context.Context, a *billing.Attempt, o billing.Outcom
 			b.fee(billing.ServiceFee, b.merchant.Settings.Fees.Retry, b.customers[a.CustomerID], a.SubscriptionID, "retry fee")
 		}
 	}
-	return b.adopt(ctx, a)
+	return b.adopt(ctx, a.CustomerID, a.Details.Adopts)
 }
 
 // ReplacedNote is the note on the end of a subscription that was replaced by what

@@ -150,7 +150,8 @@ func (b *book) applyVerification(ctx context.Context, a *billing.Attempt, o bill
 		if a.Details.Note != importNote { // what is imported had a void of its own, or lapses
 			b.hold(a, o, wall)
 		}
-		return b.adopt(ctx, a)
+		b.enrolled(a)
+		return b.adopt(ctx, a.CustomerID, a.Details.Adopts)
 	case billing.AttemptDeclined:
 		if void {
 			b.holdOn(a, wall)

@@ -195,6 +195,7 @@ func (j *judgement) theirs() map[string]purse {
 	sum := map[string]purse{}
 	settled := map[string]bool{}
 	card := map[string]bool{}
+	alone := map[string]bool{} // authorised, and nothing taken
 	for i := range j.journal {
 		l := &j.journal[i]
 		if !l.Good() {
@@ -220,6 +221,9 @@ func (j *judgement) theirs() map[string]purse {
 				p.transit -= n
 			}
 		case sandbox.LineVoid:
+			if alone[l.Original] {
+				break
+			}
 			if card[l.Original] {
 				p.cash -= n
 			} else {
@@ -229,7 +233,9 @@ func (j *judgement) theirs() map[string]purse {
 			p.cash -= n
 		case sandbox.LineReversal:
 			p.cash += n
-		case sandbox.LineAuthorisation, sandbox.LineChange:
+		case sandbox.LineAuthorisation:
+			alone[l.Reference] = true
+		case sandbox.LineChange:
 		}
 		sum[l.Reference] = p
 	}
