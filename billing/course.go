@@ -8,10 +8,12 @@ import (
 
 // Anchor is where the series of a subscription's billing dates begins anew:
 // billing Period is on Date, and those that follow are counted from there. The
-// end of an initial phase is one, and so is an extension.
+// end of an initial phase is one, and so is an extension. Where the rhythm changes
+// with it, those before keep theirs, from the first billing date on.
 type Anchor struct {
-	Period int // from 1
+	Period int // from 1; 0 is the first billing date
 	Date   Date
+	Cycle  Cycle // from here on, "" for the subscription's
 }
 
 // Access is how long what a subscription pays for can be used. It changes when
@@ -27,13 +29,39 @@ const (
 
 // BillingDate is billing date k.
 func (s *Subscription) BillingDate(k int) Date {
-	from := Anchor{0, s.FirstDate}
+	from := Anchor{Date: s.FirstDate}
 	for _, a := range s.Anchors {
 		if a.Period <= k {
 			from = a
 		}
 	}
-	return s.Cycle.Date(from.Date, k-from.Period)
+	return s.rhythm(from).Date(from.Date, k-from.Period)
+}
+
+// rhythm is the cycle in which the dates from an anchor on lie.
+func (s *Subscription) rhythm(a Anchor) Cycle {
+	if a.Cycle != "" {
+		return a.Cycle
+	}
+	return s.Cycle
+}
+
+// changeRhythm has the billing dates lie in another cycle from a billing on,
+// which has a date of its own. Those before stay where they were.
+func (s *Subscription) changeRhythm(c Cycle, from Anchor) {
+	if from.Period == 0 { // nothing was billed yet
+		s.anchor(from)
+		s.Cycle = c
+		return
+	}
+	if len(s.Anchors) == 0 || s.Anchors[0].Period != 0 {
+		s.Anchors = append([]Anchor{{Date: s.FirstDate}}, s.Anchors...)
+	}
+	for i := range s.Anchors {
+		s.Anchors[i].Cycle = s.rhythm(s.Anchors[i])
+	}
+	s.Cycle = c
+	s.anchor(from)
 }
 
 // InvoicingDate is the date on which the invoice of billing date k is made.
@@ -49,9 +77,9 @@ func (s *Subscription) InvoicingDate(k int) Date {
 
 // Index finds the k whose billing date is d; ok is false if d is none.
 func (s *Subscription) Index(d Date) (k int, ok bool) {
-	from := Anchor{0, s.FirstDate}
+	from := Anchor{Date: s.FirstDate}
 	for _, next := range append(s.Anchors[:len(s.Anchors):len(s.Anchors)], Anchor{Period: -1}) {
-		k, ok = s.Cycle.Index(from.Date, d)
+		k, ok = s.rhythm(from).Index(from.Date, d)
 		if k += from.Period; ok && (next.Period < 0 || k < next.Period) {
 			return k, true
 		}
@@ -109,7 +137,7 @@ func (s *Subscription) Extend(days int, adjustments []Adjustment) error {
 			return Errorf(State, "a freeze is known for the subscription")
 		}
 	}
-	s.anchor(Anchor{s.Period, s.BillingDate(s.Period).AddDays(days)})
+	s.anchor(Anchor{Period: s.Period, Date: s.BillingDate(s.Period).AddDays(days)})
 	s.Schedule(adjustments)
 	return nil
 }
@@ -190,7 +218,8 @@ func (s *Subscription) EndNow(today Date, adjustments []Adjustment, note string)
 	return adjustments, nil
 }
 
-// AnchorsText is how anchors are kept: "1:2020-01-31 4:2020-05-06".
+// AnchorsText is how anchors are kept: "1:2020-01-31 4:2020-05-06", and with a
+// rhythm of its own "0:2020-01-31/monthly".
 func AnchorsText(list []Anchor) string {
 	var b strings.Builder
 	for i, a := range list {
@@ -198,6 +227,9 @@ func AnchorsText(list []Anchor) string {
 			b.WriteByte(' ')
 		}
 		b.WriteString(strconv.Itoa(a.Period) + ":" + a.Date.String())
+		if a.Cycle != "" {
+			b.WriteString("/" + string(a.Cycle))
+		}
 	}
 	return b.String()
 }
@@ -208,14 +240,15 @@ func ParseAnchors(text string) ([]Anchor, error) {
 	for _, word := range strings.Fields(text) {
 		period, date, _ := strings.Cut(word, ":")
 		n, err := strconv.Atoi(period)
-		if err != nil || n < 1 {
+		date, cycle, changed := strings.Cut(date, "/")
+		if err != nil || n < 0 || n == 0 && !changed || changed && !Cycle(cycle).valid() {
 			return nil, fmt.Errorf("billing: not an anchor of billing dates")
 		}
 		d, err := ParseDate(date)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Anchor{n, d})
+		list = append(list, Anchor{n, d, Cycle(cycle)})
 	}
 	return list, nil
 }

@@ -7,7 +7,8 @@ import (
 )
 
 // Cycle is the rhythm of a plan: how far one billing date lies from the next.
-// Beside the constants there are cycles of days, see Days.
+// Beside the constants there are cycles of days and of months, see Days and
+// Months.
 type Cycle string
 
 // The cycles that merchants bill in. Half-yearly is every six months, semimonthly
@@ -26,7 +27,7 @@ func ParseCycle(s string) (Cycle, error) {
 	if c := Cycle(s); c.valid() {
 		return c, nil
 	}
-	return "", fmt.Errorf("billing: not a billing cycle (weekly, semimonthly, monthly, quarterly, half-yearly, yearly, or a number of days as in 30-days)")
+	return "", fmt.Errorf("billing: not a billing cycle (weekly, semimonthly, monthly, quarterly, half-yearly, yearly, or a number of days or months as in 30-days and 2-months)")
 }
 
 // MaxDays is the longest cycle of days.
@@ -42,13 +43,78 @@ func Days(n int) Cycle {
 }
 
 // days is the length of a cycle of days, 0 if it is none.
-func (c Cycle) days() int {
-	digits, ok := strings.CutSuffix(string(c), "-days")
+func (c Cycle) days() int { return c.counted("-days", MaxDays) }
+
+// counted is the number in the name of a cycle that ends in a unit, 0 if it has
+// another form.
+func (c Cycle) counted(unit string, most int) int {
+	digits, ok := strings.CutSuffix(string(c), unit)
 	n, err := strconv.Atoi(digits)
-	if !ok || err != nil || n < 1 || n > MaxDays || digits[0] == '+' || digits[0] == '0' {
+	if !ok || err != nil || n < 1 || n > most || digits[0] == '+' || digits[0] == '0' {
 		return 0
 	}
 	return n
+}
+
+// MaxMonths is the longest cycle of months.
+const MaxMonths = 120
+
+// Months is the cycle of a number of months, 1 to MaxMonths, such as "2-months";
+// 1, 3, 6 and 12 have names of their own. It panics on a number out of that
+// range.
+func Months(n int) Cycle {
+	switch n {
+	case 1:
+		return Monthly
+	case 3:
+		return Quarterly
+	case 6:
+		return HalfYearly
+	case 12:
+		return Yearly
+	}
+	if n < 1 || n > MaxMonths {
+		panic("billing: a cycle of " + strconv.Itoa(n) + " months")
+	}
+	return Cycle(strconv.Itoa(n) + "-months")
+}
+
+// months is the length of a cycle of months, 0 if it is none.
+func (c Cycle) months() int {
+	switch c {
+	case Monthly:
+		return 1
+	case Quarterly:
+		return 3
+	case HalfYearly:
+		return 6
+	case Yearly:
+		return 12
+	}
+	switch n := c.counted("-months", MaxMonths); n {
+	case 1, 3, 6, 12:
+		return 0 // a rhythm has one name
+	default:
+		return n
+	}
+}
+
+// The units in which the length of a cycle or trial is counted.
+const (
+	InDays   = "days"
+	InMonths = "months"
+)
+
+// Length is how long the cycle is, and in which unit; a week is seven days. Of
+// what is neither a number of days nor of months it is 0.
+func (c Cycle) Length() (n int, unit string) {
+	if n := c.months(); n > 0 {
+		return n, InMonths
+	}
+	if c == Weekly {
+		return 7, InDays
+	}
+	return c.days(), InDays
 }
 
 // Date is billing date k of a series that begins on first, k counting from 0.
@@ -56,21 +122,12 @@ func (c Cycle) days() int {
 // January, 29 February, 31 March (protocols/unipay.md 6.3). It panics on a cycle
 // that ParseCycle would refuse.
 func (c Cycle) Date(first Date, k int) Date {
-	switch c {
-	case Weekly:
-		return first.AddDays(7 * k)
-	case Semimonthly:
+	switch n, unit := c.Length(); {
+	case c == Semimonthly:
 		return semimonthly(first, k)
-	case Monthly:
-		return first.AddMonths(k)
-	case Quarterly:
-		return first.AddMonths(3 * k)
-	case HalfYearly:
-		return first.AddMonths(6 * k)
-	case Yearly:
-		return first.AddMonths(12 * k)
-	}
-	if n := c.days(); n > 0 {
+	case n > 0 && unit == InMonths:
+		return first.AddMonths(n * k)
+	case n > 0:
 		return first.AddDays(n * k)
 	}
 	panic("billing: cycle without a rule: " + string(c))
@@ -102,23 +159,13 @@ func (c Cycle) Index(first, d Date) (k int, ok bool) {
 	}
 	days := d.DaysSince(first)
 	// A step of months is at most 31 days for each; start below and walk up.
-	switch c {
-	case Weekly:
-		k = days / 7
-	case Semimonthly:
+	switch n, unit := c.Length(); {
+	case c == Semimonthly:
 		k = days / 31 * 2
-	case Monthly:
-		k = days / 31
-	case Quarterly:
-		k = days / 93
-	case HalfYearly:
-		k = days / 184
-	case Yearly:
-		k = days / 366
-	default:
-		if n := c.days(); n > 0 {
-			k = days / n
-		}
+	case n > 0 && unit == InMonths:
+		k = days / (31 * n)
+	case n > 0:
+		k = days / n
 	}
 	for ; !c.Date(first, k).After(d); k++ {
 		if c.Date(first, k) == d {
@@ -129,9 +176,6 @@ func (c Cycle) Index(first, d Date) (k int, ok bool) {
 }
 
 func (c Cycle) valid() bool {
-	switch c {
-	case Weekly, Semimonthly, Monthly, Quarterly, HalfYearly, Yearly:
-		return true
-	}
-	return c.days() > 0
+	n, _ := c.Length()
+	return n > 0 || c == Semimonthly
 }

@@ -1,6 +1,10 @@
 package billing
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // LineKind is what a line of an invoice or credit is for.
 type LineKind string
@@ -49,4 +53,55 @@ type Bill struct {
 	CustomerID CustomerID
 	Number     int64 // counts the merchant's invoices without gaps, 0 until it is numbered
 	CreatedAt  time.Time
+}
+
+// Invoiced is what an invoice with some lines comes to.
+type Invoiced struct {
+	Subtotal Money // of its lines
+	Tax      Money // on top
+	Total    Money
+}
+
+// Sum adds up the lines of an invoice and the tax at a rate in thousandths of a
+// percent. Less than nought is an error of the caller, who leaves out what would
+// lead there; more than an amount can be is refused.
+func Sum(lines []Line, rate int, c Currency) (s Invoiced, err error) {
+	s.Subtotal = Minor(0, c)
+	for i := range lines {
+		if s.Subtotal, err = s.Subtotal.Add(lines[i].Amount); err != nil {
+			return s, err
+		}
+	}
+	if s.Subtotal.Sign() < 0 {
+		return s, Errorf(Internal, "the lines of an invoice add up to less than nought")
+	}
+	s.Tax = TaxOf(s.Subtotal, rate)
+	if s.Total, err = s.Subtotal.Add(s.Tax); err == nil && s.Subtotal.Minor() > MaxAmount {
+		err = FieldError(Invalid, "amount", "makes an invoice above %d", int64(MaxAmount))
+	}
+	return s, err
+}
+
+// Gather chooses, of lines that wait, those that the next invoice takes along:
+// all in their order, but for those that would bring it below nought, which wait
+// on. own is what it comes to without them; amounts of another currency wait too.
+func Gather(waiting []Line, own Money) (taken []Line, err error) {
+	sum := own
+	for _, negative := range []bool{false, true} { // what is owed first, then what lowers it
+		for _, l := range waiting {
+			if l.Amount.Currency() != own.Currency() || (l.Amount.Sign() < 0) != negative {
+				continue
+			}
+			with, err := sum.Add(l.Amount)
+			if err != nil {
+				return nil, err
+			}
+			if with.Sign() >= 0 {
+				sum = with
+				taken = append(taken, l)
+			}
+		}
+	}
+	slices.SortStableFunc(taken, func(a, b Line) int { return cmp.Compare(a.ID, b.ID) })
+	return taken, nil
 }

@@ -64,7 +64,7 @@ func (t Terms) Begin(s *Subscription, on Date) {
 	}
 	s.Cycle = Days(max(days, 1))
 	if days != t.InitialDays || days == 0 {
-		s.Anchors = []Anchor{{1, on.AddDays(t.InitialDays)}}
+		s.Anchors = []Anchor{{Period: 1, Date: on.AddDays(t.InitialDays)}}
 	}
 	initial := Minor(t.Initial, t.Currency)
 	s.Amount, s.Tax, s.Initial = Minor(t.Recurring, t.Currency), Minor(0, t.Currency), &initial
@@ -132,7 +132,7 @@ func (t Terms) Resume(s *Subscription, past Past, today Date) ([]Adjustment, err
 		if past.Next.Before(past.SignedUp) {
 			return nil, FieldError(Invalid, "next", "lies before the subscription")
 		}
-		s.anchor(Anchor{s.Period, past.Next})
+		s.anchor(Anchor{Period: s.Period, Date: past.Next})
 	}
 	if s.LastDate.After(today) {
 		s.LastDate = today // it was billed ahead of its date

@@ -138,7 +138,7 @@ func (s *Subscription) MoveNext(on Date, adjustments []Adjustment) {
 	if s.Issued == 0 {
 		s.FirstDate, s.Anchors, s.Period = on, nil, 0
 	} else {
-		s.anchor(Anchor{s.Period, on})
+		s.anchor(Anchor{Period: s.Period, Date: on})
 	}
 	s.Schedule(adjustments)
 }
