@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/perennial-billing/perennial/billing"
@@ -414,10 +415,37 @@ func (w *walk) drain(ctx context.Context, at time.Time, next claim) error {
 }
 
 // claim claims batch after batch, and sends the orders of each, as many at a
-// time as the walk has places. It returns when all are answered.
+// time as the walk has places. While the orders of one batch are sent the next
+// one is claimed, so that no place waits for the database. It returns when all
+// are answered.
 func (w *walk) claim(ctx context.Context, next claim, answers *answers, send func(cashier.Order) cashier.Answer) error {
 	var senders sync.WaitGroup
 	defer senders.Wait()
+	claimed, ended := make(chan []cashier.Order), make(chan error, 1)
+	var took atomic.Int64
+	go func() {
+		defer close(claimed)
+		ended <- w.claimAhead(ctx, next, claimed, &took)
+	}()
+	for orders := range claimed {
+		begun := w.r.Now()
+		answers.expect(len(orders))
+		for _, o := range orders {
+			w.party.take()
+			senders.Go(func() {
+				answer := send(o)
+				w.party.leave()
+				answers.put(answer)
+			})
+		}
+		took.Store(int64(w.r.Now().Sub(begun)))
+	}
+	return <-ended
+}
+
+// claimAhead claims batch after batch and hands on the orders of each, whose
+// sending is one batch behind; took is how long the last took to be sent.
+func (w *walk) claimAhead(ctx context.Context, next claim, claimed chan<- []cashier.Order, took *atomic.Int64) error {
 	limit := min(max(w.party.room(), fewest), w.r.Batch)
 	for ctx.Err() == nil {
 		var batch cashier.Batch
@@ -428,20 +456,11 @@ func (w *walk) claim(ctx context.Context, next claim, answers *answers, send fun
 		if err != nil || batch.Events == 0 {
 			return err // nothing of this batch is written down, so nothing is sent
 		}
-		begun := w.r.Now()
-		answers.expect(len(batch.Orders))
-		for _, o := range batch.Orders {
-			w.party.take()
-			senders.Go(func() {
-				answer := send(o)
-				w.party.leave()
-				answers.put(answer)
-			})
-		}
+		claimed <- batch.Orders
 		if batch.Events < limit {
 			return nil // what is left is in another worker's hands, or has come since and is found at the next look
 		}
-		limit = w.r.paced(limit, w.r.Now().Sub(begun))
+		limit = w.r.paced(limit, time.Duration(took.Load()))
 	}
 	return nil
 }
@@ -451,9 +470,9 @@ const fewest = 16
 
 // paced is how many rows are claimed next when those of the last batch took so
 // long to be sent. Each must be on its way well before its lease runs out,
-// however slow the bank is.
+// however slow the bank is, though it waits for those of the batch before it.
 func (r *Runner) paced(limit int, took time.Duration) int {
-	if took > r.Cashier.Lease/4 {
+	if took > r.Cashier.Lease/8 {
 		return max(limit/2, 1)
 	}
 	return min(2*limit, r.Batch)

@@ -12,9 +12,9 @@ type places struct {
 	waiting []*party
 }
 
-// reach leaves a sixteenth of the places to others when one walk takes all that
-// it may.
-const reach = 15
+// reach leaves a 32nd of the places to others when one walk takes all that it
+// may.
+const reach = 31
 
 // party is one walk's share of the places.
 type party struct {
