@@ -102,9 +102,9 @@ func (c *Composition) Amount(currency Currency) (Money, error) {
 	return sum, nil
 }
 
-// priced reports whether the amount follows from the composition. Where it does
-// not it is agreed on by itself, as of a schedule.
-func (c *Composition) priced() bool { return c != nil && c.Quantity > 0 }
+// agreed reports whether the amount is one that was agreed on by itself, or is the
+// price of one piece, which is the same.
+func (c *Composition) agreed() bool { return c.Quantity <= 1 && len(c.AddOns) == 0 }
 
 // Compose gives a subscription what its amount is made of, and that amount.
 func (s *Subscription) Compose(c Composition) error {
@@ -135,7 +135,7 @@ func (s *Subscription) PriceLines(m *Merchant, k int) []Line {
 		return Line{SubscriptionID: s.ID, Kind: kind, Code: code, Description: name, Quantity: quantity,
 			Unit: Minor(unit, currency), Amount: Minor(unit*int64(quantity), currency), From: from, To: to}
 	}
-	if !c.priced() {
+	if c.agreed() {
 		return []Line{line(LinePlan, c.PlanCode, s.PlanName, 1, s.Share().Minor())}
 	}
 	lines := []Line{line(LinePlan, c.PlanCode, s.PlanName, c.Quantity, c.Unit)}
@@ -210,7 +210,7 @@ func (s *Subscription) Changeable() error {
 	switch {
 	case s.Ended() || s.Complete():
 		return Errorf(State, "the subscription has no more billings")
-	case !s.Composition.priced():
+	case s.Composition == nil || s.Composition.Installments != nil:
 		return Errorf(State, "the price of this subscription is one amount")
 	}
 	return nil

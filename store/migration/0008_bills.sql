@@ -96,6 +96,7 @@ CREATE TABLE redemption (
     ends_on     TEXT NOT NULL,
     used        {{int}} NOT NULL,
     discounted  {{int}} NOT NULL,
+    currency    TEXT NOT NULL,
     ended_at    {{int}},
     PRIMARY KEY (merchant_id, id),
     UNIQUE (merchant_id, coupon_id, seq),
