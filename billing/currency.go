@@ -35,6 +35,15 @@ func (c Currency) Digits() int {
 	return 2
 }
 
+// One is one unit of the currency in minor units: 100 for the dollar.
+func (c Currency) One() int64 {
+	one := int64(1)
+	for range c.Digits() {
+		one *= 10
+	}
+	return one
+}
+
 // Number is the three-digit code of ISO 4217, 0 if unknown.
 func (c Currency) Number() int { return iso4217[c].number }
 

@@ -37,6 +37,18 @@ type Note struct {
 // Name is first and last name, blank between.
 func (c *Customer) Name() string { return strings.TrimSpace(c.FirstName + " " + c.LastName) }
 
+// Agree brings a customer's standing into line after Active was changed by itself;
+// was is what it was before. A customer of whom only Active is known stays so.
+func (c *Customer) Agree(was bool) {
+	switch {
+	case c.Standing == "" || c.Active == was:
+	case c.Active:
+		c.Standing = StandingActive
+	default:
+		c.Standing = StandingInactive
+	}
+}
+
 // Plan is a price with a rhythm. It does not fix the term: one plan serves
 // fixed and perpetual subscriptions, and a change of its price touches no
 // subscription that exists (protocols/unipay.md 4.3).

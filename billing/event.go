@@ -9,6 +9,8 @@ type EventKind string
 const (
 	CustomerCreated        EventKind = "customer.created"
 	CustomerChanged        EventKind = "customer.changed"
+	CustomerClosed         EventKind = "customer.closed"
+	CustomerReopened       EventKind = "customer.reopened"
 	PaymentMethodAdded     EventKind = "payment_method.added"
 	PaymentMethodChanged   EventKind = "payment_method.changed"
 	PaymentMethodForgotten EventKind = "payment_method.forgotten" // its number is gone

@@ -87,6 +87,11 @@ type Settings struct {
 	WriteOffAfterDays int       `json:"write_off_after_days,omitempty"` // days after the due date when what is still owed is written off; 0 never
 	Fees              Fees      `json:"fees,omitzero"`
 
+	// ForgetAfterMonths is how many months after its data were given, or something was
+	// last paid with it, a card or account is forgotten; 0 never. It holds for those
+	// that are given while it stands (protocols/recurly-v1.md 6.6).
+	ForgetAfterMonths int `json:"forget_after_months,omitempty"`
+
 	// Velocity stands in a set-up file beside the settings, for its length.
 	Velocity Velocity `json:"velocity,omitzero" yaml:"-"`
 
@@ -157,7 +162,7 @@ func (s Settings) Check() error {
 		most  int
 	}{
 		{"close_sales_days", s.CloseSalesDays, 365}, {"billing_day", s.BillingDay, 28},
-		{"write_off_after_days", s.WriteOffAfterDays, 3650}, {"late_after_days", s.Fees.LateAfterDays, 3650},
+		{"write_off_after_days", s.WriteOffAfterDays, 3650}, {"forget_after_months", s.ForgetAfterMonths, 120}, {"late_after_days", s.Fees.LateAfterDays, 3650},
 	}
 	for _, d := range days {
 		if d.value < 0 || d.value > d.most {

@@ -18,6 +18,16 @@ const (
 	StandingGone Standing = "gone"
 )
 
+// Check refuses what is no standing that a customer can be given.
+func (s Standing) Check() error {
+	switch s {
+	case StandingPending, StandingActive, StandingInactive, StandingFraudulent, StandingClosed:
+		return nil
+	case StandingGone:
+	}
+	return FieldError(Invalid, "standing", "must be pending, active, inactive, fraudulent or closed")
+}
+
 // Profile is what else is known of a customer: kept and shown, without meaning to
 // the rules.
 type Profile struct {

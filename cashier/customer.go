@@ -11,22 +11,27 @@ import (
 // times are given here.
 func (c *Cashier) Enroll(ctx context.Context, s *Session, account string, customer *billing.Customer) error {
 	return c.update(ctx, s, func(tx *store.Tx) error {
-		a, err := s.Account(ctx, &tx.View, account)
-		if err != nil {
-			return err
-		}
-		customer.MerchantID, customer.AccountID = s.Merchant.ID, a.ID
-		customer.ID = billing.CustomerID(tx.NewID())
-		customer.CreatedAt, customer.UpdatedAt = s.Now, s.Now
-		if err := tx.InsertCustomers(ctx, customer); err != nil {
-			return err
-		}
-		scope := s.scope(store.CustomerNoun, a.ID, customer.ID)
-		if err := reserve(ctx, tx, store.CustomerNoun, scope, customer.Code, int64(customer.ID)); err != nil {
+		if err := s.enroll(ctx, tx, account, customer); err != nil {
 			return err
 		}
 		return tx.InsertEvents(ctx, []billing.Event{s.event(billing.CustomerCreated, customer.ID, int64(customer.ID))})
 	})
+}
+
+// enroll makes a customer, of whom nobody is told yet.
+func (s *Session) enroll(ctx context.Context, tx *store.Tx, account string, customer *billing.Customer) error {
+	a, err := s.Account(ctx, &tx.View, account)
+	if err != nil {
+		return err
+	}
+	customer.MerchantID, customer.AccountID = s.Merchant.ID, a.ID
+	customer.ID = billing.CustomerID(tx.NewID())
+	customer.CreatedAt, customer.UpdatedAt = s.Now, s.Now
+	if err := tx.InsertCustomers(ctx, customer); err != nil {
+		return err
+	}
+	scope := s.scope(store.CustomerNoun, a.ID, customer.ID)
+	return reserve(ctx, tx, store.CustomerNoun, scope, customer.Code, int64(customer.ID))
 }
 
 // ModifyCustomer applies a change to a customer. One who becomes active again
@@ -44,6 +49,7 @@ func (c *Cashier) ModifyCustomer(ctx context.Context, s *Session, r Ref, change 
 		customer = b.customers[customer.ID]
 		active := customer.Active
 		change(customer)
+		customer.Agree(active)
 		customer.UpdatedAt = s.Now
 		if err := tx.UpdateCustomer(ctx, customer); err != nil {
 			return err

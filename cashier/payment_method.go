@@ -89,7 +89,7 @@ func (c *Cashier) vaulted(ctx context.Context, s *Session, tx *store.Tx, owner *
 	m := &billing.PaymentMethod{
 		MerchantID: s.Merchant.ID, ID: billing.PaymentMethodID(tx.NewID()), AccountID: owner.AccountID, CustomerID: owner.ID,
 		Code: r.Code, Instrument: r.Instrument, Expiry: r.Expiry, Routing: r.Routing, Holder: r.Holder, Address: r.Address,
-		Phone: r.Phone, Email: r.Email, Active: r.Active, Details: r.Details, CreatedAt: s.Now, UpdatedAt: s.Now,
+		Phone: r.Phone, Email: r.Email, Active: r.Active, Details: r.Details, ForgetAt: s.Merchant.ForgetAt(s.Now), CreatedAt: s.Now, UpdatedAt: s.Now,
 	}
 	m.Token = token(m, r.Number.Reveal())
 	if err := seal(keys, m, r.Number.Reveal()); err != nil {

@@ -220,7 +220,7 @@ func (c *Cashier) enrollBuyer(ctx context.Context, s *Session, tx *store.Tx, acc
 	owner.CreatedAt, owner.UpdatedAt = s.Now, s.Now
 	method := *who.method
 	method.MerchantID, method.ID, method.AccountID, method.CustomerID = s.Merchant.ID, billing.PaymentMethodID(tx.NewID()), a.ID, owner.ID
-	method.Code, method.CreatedAt, method.UpdatedAt = "", s.Now, s.Now
+	method.Code, method.ForgetAt, method.CreatedAt, method.UpdatedAt = "", s.Merchant.ForgetAt(s.Now), s.Now, s.Now
 	method.Token = token(&method, who.number.Reveal())
 	if err := seal(keys, &method, who.number.Reveal()); err != nil {
 		return nil, err

@@ -494,7 +494,7 @@ func (b *book) markStale(ctx context.Context, a *billing.Attempt) error {
 		return nil
 	}
 	m, err := b.tx.PaymentMethod(ctx, a.PaymentMethodID)
-	if err != nil || m.Stale {
+	if err != nil || m.Stale || !m.Vaulted() {
 		return err
 	}
 	m.Stale, m.UpdatedAt = true, b.at

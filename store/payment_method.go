@@ -64,6 +64,14 @@ func (v *View) PaymentMethods(ctx context.Context, c billing.CustomerID, p Page)
 	return sqldb.Query(ctx, v.tx, scanPaymentMethod, q.paged(p), q.args...)
 }
 
+// BillingInfo reads the payment method that a customer's bills are paid with, where
+// it has one and only one: of several the one that was given last.
+func (v *View) BillingInfo(ctx context.Context, c billing.CustomerID) (*billing.PaymentMethod, error) {
+	m, err := sqldb.One(ctx, v.tx, scanPaymentMethod, `SELECT `+paymentMethodColumns+` FROM payment_method
+		WHERE merchant_id = $1 AND customer_id = $2 AND active AND instrument <> '' ORDER BY id DESC LIMIT 1`, v.merchant, c)
+	return m, notFound(err, "billing information")
+}
+
 // VaultedMethods reads those of a customer's payment methods of which a number is
 // kept, by id.
 func (v *View) VaultedMethods(ctx context.Context, c billing.CustomerID) ([]*billing.PaymentMethod, error) {

@@ -67,6 +67,12 @@ func (t *Tx) LockSubscriptions(ctx context.Context, ids []billing.SubscriptionID
 		WHERE merchant_id = $1 AND id `+t.tx.In(2)+` ORDER BY id`+t.tx.ForUpdate(), t.merchant, sqldb.List(ints(ids)))
 }
 
+// LockLive locks and reads those of a customer's subscriptions that have not ended.
+func (t *Tx) LockLive(ctx context.Context, c billing.CustomerID) ([]*billing.Subscription, error) {
+	return sqldb.Query(ctx, t.tx, scanSubscription, `SELECT `+subscriptionColumns+` FROM subscription
+		WHERE merchant_id = $1 AND customer_id = $2 AND status NOT IN ('cancelled', 'expired') ORDER BY id`+t.tx.ForUpdate(), t.merchant, c)
+}
+
 // LockSubscriptionOf locks and reads one subscription of a customer.
 func (t *Tx) LockSubscriptionOf(ctx context.Context, c billing.CustomerID, id billing.SubscriptionID) (*billing.Subscription, error) {
 	list, err := t.LockSubscriptions(ctx, []billing.SubscriptionID{id})
