@@ -350,3 +350,34 @@ func TestStandings(t *testing.T) {
 		s.Balanced()
 	})
 }
+
+// TestPretendedCards: numbers that no card can have are kept and charged where the
+// caller says so for a test merchant, and nowhere else.
+func TestPretendedCards(t *testing.T) {
+	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
+		ctx := context.Background()
+		c := s.Customer("ann")
+		if _, err := s.Cashier.SetBillingInfo(ctx, s.Session(), c, info("1")); billing.KindOf(err) != billing.Invalid {
+			t.Errorf("nobody said so: %v", err)
+		}
+		for number, good := range map[string]bool{"1": true, "2": false} {
+			r := info(number)
+			r.Pretended = true
+			if got := setInfo(t, s, c, r); (got.Refused == nil) != good {
+				t.Errorf("%s: %+v", number, got)
+			}
+		}
+		r := info("123")
+		r.Pretended = true
+		if _, err := s.Cashier.SetBillingInfo(ctx, s.Session(), c, r); billing.KindOf(err) != billing.Invalid {
+			t.Errorf("three digits: %v", err)
+		}
+		live := s.Session()
+		real := *live.Merchant
+		real.Mode = billing.Live
+		live.Merchant, r.Number = &real, billing.NewSecret("1")
+		if _, err := s.Cashier.SetBillingInfo(ctx, live, c, r); billing.KindOf(err) != billing.Invalid {
+			t.Errorf("a live merchant: %v", err)
+		}
+	})
+}

@@ -137,7 +137,7 @@ func (b *Bank) judgeCard(e *entry, o *order, terms Terms, earlier int64) {
 		code = firstCode(o.forced, o.bad)
 	case o.card != nil && o.card.byNumber():
 		code, later = o.card.answer(earlier), o.card.Later
-		if code != billing.Approved {
+		if code != billing.Approved || o.card.Response == "" {
 			message = o.card.Message
 		}
 	default:
@@ -162,6 +162,9 @@ func (b *Bank) judgeCard(e *entry, o *order, terms Terms, earlier int64) {
 		return
 	}
 	e.Response, e.message = code, code.Text()
+	if message != "" {
+		e.message = message
+	}
 	if e.alone {
 		e.Kind = LineAuthorisation
 		return
@@ -175,8 +178,12 @@ func (b *Bank) judgeCard(e *entry, o *order, terms Terms, earlier int64) {
 // and decided on the day of its settlement.
 func (b *Bank) judgeClaim(e *entry, o *order, terms Terms) {
 	e.Kind = LineClaim
-	if o.forced != "" || o.bad != "" {
-		e.decline(firstCode(o.forced, o.bad))
+	row := b.tables.band(terms.Amounts, e.asked)
+	if o.account != nil && o.account.Later != "" {
+		row = Band{}
+	}
+	if code := firstCode(o.forced, o.bad, row.BankNow); code != "" {
+		e.decline(code)
 		return
 	}
 	e.pending, e.message = true, "accepted"
@@ -184,7 +191,7 @@ func (b *Bank) judgeClaim(e *entry, o *order, terms Terms) {
 	e.due, e.dueAt = string(LineSettlement), e.settlesAt
 	if o.account != nil && o.account.Later != "" {
 		e.due = o.account.Later
-	} else if row := b.tables.band(terms.Amounts, e.asked); row.Bank != "" {
+	} else if row.Bank != "" {
 		e.due = row.Bank
 	}
 }

@@ -82,7 +82,7 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Bank, error) {
 
 // Terms are how the bank treats a merchant. The zero value is every default.
 type Terms struct {
-	Amounts    string `json:"amounts,omitempty"`     // table of amounts: current (the default) or older
+	Amounts    string `json:"amounts,omitempty"`     // table of amounts: current (the default), older, authorize.net or none
 	SettleDays int    `json:"settle_days,omitempty"` // days from a claim to its settlement or return, default 3
 	LateDays   int    `json:"late_days,omitempty"`   // days from a capture or settlement to its chargeback or late return, and on to a reversal, default 3
 }
@@ -108,7 +108,7 @@ func (t Terms) withDefaults() Terms {
 
 func (t Terms) check(tables *Tables) error {
 	if _, ok := tables.Amounts[t.Amounts]; !ok && t.Amounts != "" {
-		return billing.FieldError(billing.Invalid, "amounts", "must be current or older")
+		return billing.FieldError(billing.Invalid, "amounts", "must be current, older, authorize.net or none")
 	}
 	if t.SettleDays < 0 || t.SettleDays > maxDays || t.LateDays < 0 || t.LateDays > maxDays {
 		return billing.FieldError(billing.Invalid, "settle_days", "days must be from 0 to %d", maxDays)

@@ -95,6 +95,8 @@ func cardTable(cards []sandbox.Card) string {
 			answer = "00 approved; refunds " + string(c.Refunds)
 		case c.Later != "":
 			answer = "00 approved; later " + strings.ReplaceAll(c.Later, ",", ", then ")
+		case c.Message != "":
+			answer = "00 " + c.Message
 		case c.Trouble != "":
 			answer = fmt.Sprintf("none: `%s`", c.Trouble)
 		}

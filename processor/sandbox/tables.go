@@ -17,7 +17,7 @@ var tablesJSON []byte
 // Tables are the bank's test data: what it does with which amount, card and
 // bank account. What no table lists is approved.
 type Tables struct {
-	Amounts  map[string][]Band                `json:"amounts"` // "current" and "older"
+	Amounts  map[string][]Band                `json:"amounts"` // by name, such as "current"
 	Cards    []Card                           `json:"cards"`
 	Accounts []Account                        `json:"accounts"`
 	Changes  map[billing.ResponseCode]Changed `json:"changes"` // what a notification of change tells
@@ -27,6 +27,9 @@ type Tables struct {
 const (
 	Current = "current" // the default
 	Older   = "older"   // protocols/unipay.md 5.4, reseller variant
+
+	AuthorizeNet = "authorize.net" // protocols/billing-circle.md 9: the number decides, but for bank debits above 100
+	None         = "none"          // protocols/recurly-v1.md 15: the number alone decides
 )
 
 // Band is what happens to charges from one amount to another, in minor units of
@@ -34,11 +37,12 @@ const (
 type Band struct {
 	From      int64                `json:"from"`
 	To        int64                `json:"to"`
-	UniPay    string               `json:"unipay"`               // UniPay's word for it
+	UniPay    string               `json:"unipay,omitempty"`     // UniPay's word for it
 	Card      billing.ResponseCode `json:"card,omitempty"`       // answer to a card, "" approved
 	Less      int64                `json:"less,omitempty"`       // minor units by which a card is approved for less
 	CardLater string               `json:"card_later,omitempty"` // what becomes of an approved card charge later
 	Bank      string               `json:"bank,omitempty"`       // what becomes of a claim later, "" that it settles
+	BankNow   billing.ResponseCode `json:"bank_now,omitempty"`   // answer to a claim, "" accepted
 }
 
 // Card is a card number with a meaning. A card without any behaviour goes by
@@ -48,7 +52,7 @@ type Card struct {
 	Instrument billing.Instrument   `json:"instrument"`
 	Name       string               `json:"name"`               // what it is or does
 	Response   billing.ResponseCode `json:"response,omitempty"` // answer to a charge
-	Message    string               `json:"message,omitempty"`  // words of that answer, if not the code's
+	Message    string               `json:"message,omitempty"`  // words of that answer, or of an approval where there is none, if not the code's
 	Good       int                  `json:"good,omitempty"`     // charges of a merchant that are approved before Response sets in
 	Bad        int                  `json:"bad,omitempty"`      // charges of a merchant that get Response before it ends
 	Refunds    billing.ResponseCode `json:"refunds,omitempty"`  // answer to a refund
@@ -117,7 +121,7 @@ func (c *Card) counts() bool { return c.Good > 0 || c.Bad > 0 }
 
 // byNumber reports whether the card behaves by its number, not by amount.
 func (c *Card) byNumber() bool {
-	return c.Response != "" || c.Later != "" || c.Trouble != "" || c.Refunds != ""
+	return c.Response != "" || c.Later != "" || c.Trouble != "" || c.Refunds != "" || c.Message != ""
 }
 
 // answer is the card's answer to a charge after so many earlier ones.
