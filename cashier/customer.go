@@ -2,6 +2,7 @@ package cashier
 
 import (
 	"context"
+	"unicode/utf8"
 
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/store"
@@ -73,4 +74,24 @@ func reserve(ctx context.Context, tx *store.Tx, n store.Noun, scope int64, code 
 
 func (s *Session) event(k billing.EventKind, c billing.CustomerID, object int64) billing.Event {
 	return billing.Event{MerchantID: s.Merchant.ID, Kind: k, CustomerID: c, ObjectID: object, CreatedAt: s.Now}
+}
+
+// longestNote is how many characters a note may have.
+const longestNote = 2000
+
+// AddNote writes down something about a customer.
+func (c *Cashier) AddNote(ctx context.Context, s *Session, customer Ref, text string) (n *billing.Note, err error) {
+	if text == "" || utf8.RuneCountInString(text) > longestNote {
+		return nil, billing.FieldError(billing.Invalid, "note", "must have from 1 to %d characters", longestNote)
+	}
+	err = c.update(ctx, s, func(tx *store.Tx) error {
+		owner, err := s.Customer(ctx, &tx.View, customer)
+		if err != nil {
+			return err
+		}
+		n = &billing.Note{MerchantID: s.Merchant.ID, ID: billing.NoteID(tx.NewID()), CustomerID: owner.ID, Text: text,
+			Creator: s.Login.Name, CreatedAt: s.Now}
+		return tx.InsertNote(ctx, n)
+	})
+	return n, err
 }
