@@ -28,6 +28,9 @@ type Composition struct {
 	// 4.1).
 	Installments *Installments `json:"installments,omitempty"`
 
+	// Once says that there is one bill and no rhythm.
+	Once bool `json:"once,omitempty"`
+
 	// Held says that the merchant would have nothing billed, see Subscription.Held.
 	Held bool `json:"held,omitempty"`
 

@@ -22,6 +22,123 @@ func Split(total int64, n int) (base, remainder int64) {
 	return base, total - base*int64(n)
 }
 
+// ScheduleKind is how a schedule bills.
+type ScheduleKind string
+
+// The kinds (protocols/billing-circle.md 4.1).
+const (
+	Recurring      ScheduleKind = "recurring"    // an amount each time
+	InInstallments ScheduleKind = "installments" // a total over a number of bills
+	Once           ScheduleKind = "once"         // one bill
+)
+
+// ScheduleTerms are what a schedule is agreed on.
+type ScheduleTerms struct {
+	Kind    ScheduleKind
+	Title   string
+	Texts   []string // lines for the customer to read, without amounts
+	Cycle   Cycle    // of Once it means nothing
+	Count   int      // bills in all, 0 for no end; of Once it means nothing
+	Amount  int64    // minor units of each bill, or the total of installments
+	TaxRate int      // thousandths of a percent, on top
+	Start   Date     // of the next bill; zero leaves it where it is
+}
+
+// Check refuses terms that are out of range or contradict themselves. Start must
+// not lie before today, and on the days of a month that not every month has only
+// for the rhythms of weeks and years; what is wrong with it is of field "start" in
+// the one case and "day" in the other.
+func (t ScheduleTerms) Check(today Date) error {
+	switch {
+	case t.Amount < 1 || t.Amount > MaxAmount:
+		return FieldError(Invalid, "amount", "must be from 1 to %d", int64(MaxAmount))
+	case t.TaxRate < 0 || t.TaxRate > MaxTaxRate:
+		return FieldError(Invalid, "tax_rate", "must be from 0 to %d thousandths of a percent", MaxTaxRate)
+	case t.Kind == InInstallments && (t.Count < 2 || t.Count > MaxPeriods):
+		return FieldError(Invalid, "count", "must be from 2 to %d", MaxPeriods)
+	case t.Kind == Recurring && (t.Count < 0 || t.Count == 1 || t.Count > MaxPeriods):
+		return FieldError(Invalid, "count", "must be 0 for no end, or from 2 to %d", MaxPeriods)
+	case t.Kind != Once && !t.Cycle.valid():
+		return FieldError(Invalid, "cycle", "must be a rhythm")
+	case t.Start.IsZero():
+		return nil
+	case t.Start.Before(today):
+		return FieldError(Invalid, "start", "must not lie before today")
+	case t.Kind != Once && t.Start.Day > 28 && t.Cycle.shortened():
+		return FieldError(Invalid, "day", "must be from the 1st to the 28th of a month")
+	}
+	return nil
+}
+
+// shortened reports whether a rhythm is one of months, which may lack a day; a
+// year lacks only 29 February.
+func (c Cycle) shortened() bool {
+	return c == Semimonthly || c == Monthly || c == Quarterly || c == HalfYearly
+}
+
+// ScheduleTerms are the terms that hold, with no start.
+func (s *Subscription) ScheduleTerms() ScheduleTerms {
+	t := ScheduleTerms{Kind: Recurring, Title: s.PlanName, Cycle: s.Cycle, Count: s.Length, Amount: s.Amount.Minor()}
+	c := s.Composition
+	if c == nil {
+		return t
+	}
+	t.TaxRate, t.Texts = c.TaxRate, c.Texts
+	switch {
+	case c.Once:
+		t.Kind, t.Count = Once, 0
+	case c.Installments != nil:
+		t.Kind, t.Amount = InInstallments, c.Installments.Total
+	}
+	return t
+}
+
+// Agree gives a schedule other terms from the next bill on. The terms are checked;
+// what is refused here is what they would leave of the bills that were made.
+func (s *Subscription) Agree(t ScheduleTerms, adjustments []Adjustment) error {
+	currency := s.Amount.Currency()
+	if t.Kind == Recurring && t.Count > 0 && t.Count <= s.Issued || t.Kind == InInstallments && t.Count <= s.Issued {
+		return FieldError(Invalid, "length", "must leave a bill beside the %d that were made", s.Issued)
+	}
+	was, c := *s, Composition{Quantity: 1}
+	if s.Composition != nil {
+		c = *s.Composition
+	}
+	s.Composition, s.PlanName = &c, t.Title
+	c.TaxRate, c.Texts, c.Once = t.TaxRate, t.Texts, t.Kind == Once
+	switch t.Kind {
+	case InInstallments:
+		if i := was.ScheduleTerms(); i.Kind == t.Kind && i.Amount == t.Amount && i.Count == t.Count {
+			break // what was agreed on is spread already
+		}
+		if err := s.Spread(t.Amount, t.Count); err != nil {
+			*s = was
+			return err
+		}
+	case Once:
+		s.Term, s.Length = Fixed, s.Issued+1
+		c.Installments, s.Amount = nil, Minor(t.Amount, currency)
+	case Recurring:
+		s.Term, s.Length = Fixed, t.Count
+		if t.Count == 0 {
+			s.Term = Perpetual
+		}
+		c.Installments, s.Amount = nil, Minor(t.Amount, currency)
+	}
+	c.Unit, s.Tax = s.Amount.Minor(), TaxOf(s.Amount, t.TaxRate)
+	if t.Kind != Once && t.Cycle != s.Cycle {
+		if s.Issued > 0 { // what was billed pays until the date of the next
+			s.anchor(Anchor{Period: s.Period, Date: s.BillingDate(s.Period)})
+		}
+		s.Cycle = t.Cycle
+	}
+	if !t.Start.IsZero() {
+		s.MoveNext(t.Start, adjustments)
+	}
+	s.Schedule(adjustments)
+	return nil
+}
+
 // Installments is how a total that was agreed on is spread over bills. Those
 // before From have billed Before; from there on each is the subscription's amount,
 // and that of From has Remainder on top.
@@ -130,7 +247,7 @@ func (s *Subscription) Release(today Date, adjustments []Adjustment) {
 }
 
 // recurs reports whether more than one billing is agreed on.
-func (s *Subscription) recurs() bool { return s.Term != Fixed || s.Length > 1 }
+func (s *Subscription) recurs() bool { return s.Term != Fixed || s.Length > s.Issued+1 }
 
 // MoveNext moves the next billing to a day, and counts the ones after it from
 // there.

@@ -129,11 +129,24 @@ CREATE TABLE posted_form (
     PRIMARY KEY (merchant_id, key)
 ) {{strict}};
 
+-- The last number of each series in which a merchant's objects are counted, and the
+-- way from a number to what it counts.
+CREATE TABLE counter (
+    merchant_id {{int}} NOT NULL REFERENCES merchant (id),
+    name        TEXT NOT NULL,
+    last        {{int}} NOT NULL,
+    PRIMARY KEY (merchant_id, name)
+) {{strict}};
+CREATE INDEX reference_counted ON reference (merchant_id, noun, object_id)
+    WHERE noun IN ('client_number', 'schedule_number');
+
 -- Looks at a card that took no money: few, beside the charges of a merchant.
 CREATE INDEX attempt_verification ON attempt (merchant_id, customer_id, id) WHERE kind = 'authorize';
 
 -- +goose Down
 DROP INDEX attempt_verification;
+DROP INDEX reference_counted;
+DROP TABLE counter;
 DROP TABLE posted_form;
 DROP TABLE note;
 DROP TABLE redemption;
