@@ -131,6 +131,25 @@ func (i Instrument) CheckNumber(number string) bool {
 	return false
 }
 
+// BrandOf tells the kind of card by its first digits, for who does not say it.
+// Credit and debit cannot be told apart so.
+func BrandOf(number string) (Instrument, bool) {
+	begins := func(from, to string) bool {
+		return len(number) >= len(from) && number[:len(from)] >= from && number[:len(to)] <= to
+	}
+	switch {
+	case begins("4", "4"):
+		return VisaCredit, true
+	case begins("51", "55"), begins("2221", "2720"):
+		return MastercardCredit, true
+	case begins("34", "34"), begins("37", "37"):
+		return AmexCredit, true
+	case begins("6011", "6011"), begins("65", "65"), begins("644", "649"):
+		return DiscoverCredit, true
+	}
+	return "", false
+}
+
 // luhn checks the last digit of a card number: ISO/IEC 7812-1 annex B.
 func luhn(digits string) bool {
 	sum := 0

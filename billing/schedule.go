@@ -88,7 +88,7 @@ func (s *Subscription) ScheduleTerms() ScheduleTerms {
 	case c.Once:
 		t.Kind, t.Count = Once, 0
 	case c.Installments != nil:
-		t.Kind, t.Amount = InInstallments, c.Installments.Total
+		t.Kind, t.Amount, t.Count = InInstallments, c.Installments.Total, s.Length-c.Installments.Since
 	}
 	return t
 }
@@ -97,10 +97,17 @@ func (s *Subscription) ScheduleTerms() ScheduleTerms {
 // what is refused here is what they would leave of the bills that were made.
 func (s *Subscription) Agree(t ScheduleTerms, adjustments []Adjustment) error {
 	currency := s.Amount.Currency()
-	if t.Kind == Recurring && t.Count > 0 && t.Count <= s.Issued || t.Kind == InInstallments && t.Count <= s.Issued {
-		return FieldError(Invalid, "length", "must leave a bill beside the %d that were made", s.Issued)
+	before := s.ScheduleTerms()
+	made := s.Issued
+	if t.Kind == InInstallments && before.Kind != t.Kind {
+		made = 0 // they begin now
+	} else if before.Kind == InInstallments && t.Kind == before.Kind {
+		made -= s.Composition.Installments.Since
 	}
-	was, c := *s, Composition{Quantity: 1}
+	if t.Kind != Once && t.Count > 0 && t.Count <= made {
+		return FieldError(Invalid, "length", "must leave a bill beside the %d that were made", made)
+	}
+	was, c := *s, Composition{}
 	if s.Composition != nil {
 		c = *s.Composition
 	}
@@ -108,7 +115,7 @@ func (s *Subscription) Agree(t ScheduleTerms, adjustments []Adjustment) error {
 	c.TaxRate, c.Texts, c.Once = t.TaxRate, t.Texts, t.Kind == Once
 	switch t.Kind {
 	case InInstallments:
-		if i := was.ScheduleTerms(); i.Kind == t.Kind && i.Amount == t.Amount && i.Count == t.Count {
+		if before.Kind == t.Kind && before.Amount == t.Amount && before.Count == t.Count {
 			break // what was agreed on is spread already
 		}
 		if err := s.Spread(t.Amount, t.Count); err != nil {
@@ -125,12 +132,9 @@ func (s *Subscription) Agree(t ScheduleTerms, adjustments []Adjustment) error {
 		}
 		c.Installments, s.Amount = nil, Minor(t.Amount, currency)
 	}
-	c.Unit, s.Tax = s.Amount.Minor(), TaxOf(s.Amount, t.TaxRate)
-	if t.Kind != Once && t.Cycle != s.Cycle {
-		if s.Issued > 0 { // what was billed pays until the date of the next
-			s.anchor(Anchor{Period: s.Period, Date: s.BillingDate(s.Period)})
-		}
-		s.Cycle = t.Cycle
+	s.Tax = TaxOf(s.Amount, t.TaxRate)
+	if t.Kind != Once && t.Cycle != s.Cycle { // what was billed pays until the date of the next
+		s.changeRhythm(t.Cycle, Anchor{Period: s.Period, Date: s.BillingDate(s.Period)})
 	}
 	if !t.Start.IsZero() {
 		s.MoveNext(t.Start, adjustments)
@@ -139,11 +143,13 @@ func (s *Subscription) Agree(t ScheduleTerms, adjustments []Adjustment) error {
 	return nil
 }
 
-// Installments is how a total that was agreed on is spread over bills. Those
-// before From have billed Before; from there on each is the subscription's amount,
-// and that of From has Remainder on top.
+// Installments is how a total that was agreed on is spread over bills, which are
+// counted from 0. Those before Since were made on other terms, those from there to
+// From have billed Before; from there on each is the subscription's amount, and
+// that of From has Remainder on top.
 type Installments struct {
 	Total     int64 `json:"total"`
+	Since     int   `json:"since,omitempty"`
 	From      int   `json:"from,omitempty"`
 	Before    int64 `json:"before,omitempty"`
 	Remainder int64 `json:"remainder,omitempty"`
@@ -167,37 +173,31 @@ func (s *Subscription) Share() Money { return s.share(s.Issued - 1) }
 // NextShare is what the bill to come costs, before tax and adjustments.
 func (s *Subscription) NextShare() Money { return s.share(s.Issued) }
 
-// billed is what the bills of a schedule have come to so far.
-func (s *Subscription) billed() (sum int64) {
-	from := 0
-	if c := s.Composition; c != nil && c.Installments != nil {
-		from, sum = c.Installments.From, c.Installments.Before
-	}
-	for i := from; i < s.Issued; i++ {
-		sum += s.share(i).Minor()
-	}
-	return sum
-}
-
-// Spread has a schedule bill a total in n bills, those that were billed already
+// Spread has a schedule bill a total in n bills, those of an earlier spreading
 // among them: what is left of the total is divided evenly over the bills that are
 // left. It refuses what leaves less than a minor unit for each.
 func (s *Subscription) Spread(total int64, n int) error {
-	billed := s.billed()
-	left, bills := total-billed, n-s.Issued
+	i := Installments{Since: s.Issued, From: s.Issued}
+	if s.Composition.Installments != nil {
+		i = *s.Composition.Installments
+	}
+	for k := i.From; k < s.Issued; k++ {
+		i.Before += s.share(k).Minor()
+	}
+	left, bills := total-i.Before, n-(s.Issued-i.Since)
 	switch {
 	case bills < 0 || bills == 0 && left != 0:
 		return FieldError(Invalid, "length", "must leave a bill for what is not billed yet")
 	case left < int64(bills) || total > MaxAmount:
 		return FieldError(Invalid, "amount", "must be at least one minor unit for each bill")
 	}
-	i := &Installments{Total: total, From: s.Issued, Before: billed}
+	i.Total, i.From, i.Remainder = total, s.Issued, 0
 	if bills > 0 {
 		var base int64
 		base, i.Remainder = Split(left, bills)
 		s.Amount = Minor(base, s.Amount.Currency())
 	}
-	s.Term, s.Length, s.Composition.Installments = Fixed, n, i
+	s.Term, s.Length, s.Composition.Installments = Fixed, i.Since+n, &i
 	return nil
 }
 

@@ -71,8 +71,12 @@ func (s *Subscription) Ended() bool { return s.Status == Cancelled || s.Status =
 // Complete reports whether a fixed term has issued its last invoice.
 func (s *Subscription) Complete() bool { return s.Term == Fixed && s.Issued >= s.Length }
 
-// Price is what billing k costs, tax included.
+// Price is what billing k costs, tax included. Of a schedule it is the bill that
+// Advance has called for last.
 func (s *Subscription) Price(k int) (Money, error) {
+	if c := s.Composition; c != nil && c.Installments != nil {
+		return s.Share().Add(TaxOf(s.Share(), c.TaxRate))
+	}
 	if k == 0 && s.Initial != nil {
 		return *s.Initial, nil
 	}
@@ -81,6 +85,9 @@ func (s *Subscription) Price(k int) (Money, error) {
 
 // PriceTax is the part of the price of billing k that is tax.
 func (s *Subscription) PriceTax(k int) Money {
+	if c := s.Composition; c != nil && c.Installments != nil {
+		return TaxOf(s.Share(), c.TaxRate)
+	}
 	if k == 0 && s.Initial != nil {
 		return Minor(0, s.Initial.Currency())
 	}

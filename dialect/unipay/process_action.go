@@ -95,7 +95,7 @@ func (f ProcessingFields) source(r *cashier.ChargeRequest) error {
 	if f.AccountType.Given {
 		r.Instrument, known = instruments.core(f.AccountType.Value)
 	} else {
-		r.Instrument, known = brandOf(number)
+		r.Instrument, known = billing.BrandOf(number)
 	}
 	if !known {
 		return Fail(Missing, "accountType", "accountType: is required for this number")

@@ -108,22 +108,3 @@ var adjustments = dictionary[billing.AdjustmentKind, AdjustmentType]{
 	{billing.Cancel, AdjustmentCancel},
 	{billing.Pause, AdjustmentPause},
 }
-
-// brandOf tells the kind of card by its first digits (3.3), for a payment whose
-// client did not say it. Credit and debit cannot be told apart so.
-func brandOf(number string) (billing.Instrument, bool) {
-	begins := func(from, to string) bool {
-		return len(number) >= len(from) && number[:len(from)] >= from && number[:len(to)] <= to
-	}
-	switch {
-	case begins("4", "4"):
-		return billing.VisaCredit, true
-	case begins("51", "55"), begins("2221", "2720"):
-		return billing.MastercardCredit, true
-	case begins("34", "34"), begins("37", "37"):
-		return billing.AmexCredit, true
-	case begins("6011", "6011"), begins("65", "65"), begins("644", "649"):
-		return billing.DiscoverCredit, true
-	}
-	return "", false
-}

@@ -150,7 +150,7 @@ func TestBrandOf(t *testing.T) {
 		{"", ""}, {"6", ""}, {"222", ""},
 	}
 	for _, tt := range tests {
-		got, ok := brandOf(tt.number)
+		got, ok := billing.BrandOf(tt.number)
 		if got != tt.want || ok != (tt.want != "") {
 			t.Errorf("%s is %q %v, want %q", tt.number, got, ok, tt.want)
 		}
@@ -329,7 +329,9 @@ func TestKinds(t *testing.T) {
 // wire under that name, or is translated, or cannot be reached from here.
 func TestFieldsOfTheCore(t *testing.T) {
 	elsewhere := []string{"billed", "name", "percent", "reason", "until", // of requests that only a migration or an operator makes
-		"days", "initial", "initial_days", "lifetime", "next", "number", "rebilled", "rebills", "recurring", "replaces", "signed_up", "void"} // of sales
+		"days", "initial", "initial_days", "lifetime", "next", "number", "rebilled", "rebills", "recurring", "replaces", "signed_up", "void", // of sales
+		"add_ons", "count", "cycle", "day", "lasts", "max_redemptions", "months", "plans", "quantity", "setup", "start", "tax_rate",
+		"trial_length", "trial_unit", "unit"} // of schedules, composed prices and coupons
 	named := map[string]bool{}
 	for _, dir := range []string{"cashier", "store", "billing"} {
 		for _, f := range source(t, dir) {
