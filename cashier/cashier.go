@@ -16,6 +16,7 @@ package cashier
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -86,6 +87,10 @@ type Session struct {
 	Login    *billing.Login
 	Books    *store.Reader // the merchant's books, to read
 	Now      time.Time     // the merchant's time
+
+	// Rehearsal has a verb do all that it would, and leave no trace: the answer is
+	// the same. Verbs that ask a processor refuse it.
+	Rehearsal bool
 }
 
 // System opens a session in which the installation's operator acts for a
@@ -103,12 +108,36 @@ func (s *Session) Today() billing.Date { return s.Merchant.Today(s.Now) }
 // update runs a verb's transaction on the session's merchant. If velocity
 // controls refuse it, that is written down.
 func (c *Cashier) update(ctx context.Context, s *Session, fn func(*store.Tx) error) error {
+	if s.Rehearsal {
+		return billing.Errorf(billing.State, "this cannot be rehearsed")
+	}
 	err := c.Store.Update(ctx, s.Merchant.ID, fn)
 	if err != nil {
 		c.noteRefusal(ctx, s, err)
 	}
 	return err
 }
+
+// rehearsable is update for verbs that ask no processor: in a rehearsal everything
+// is done, and undone.
+func (c *Cashier) rehearsable(ctx context.Context, s *Session, fn func(*store.Tx) error) error {
+	if !s.Rehearsal {
+		return c.update(ctx, s, fn)
+	}
+	err := c.Store.Update(ctx, s.Merchant.ID, func(tx *store.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return errRehearsed
+	})
+	if errors.Is(err, errRehearsed) {
+		err = nil
+	}
+	return err
+}
+
+// errRehearsed undoes a transaction in which everything went well.
+var errRehearsed = errors.New("rehearsed")
 
 // account is the processor of a merchant, if money may be moved now. Each verb
 // that leads to a processor begins here.

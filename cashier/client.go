@@ -11,7 +11,7 @@ import (
 // the request: a card or bank account, or if method is nil nothing, because the
 // merchant collects by itself.
 func (c *Cashier) EnrollClient(ctx context.Context, s *Session, account string, customer *billing.Customer, method *MethodRequest) error {
-	return c.update(ctx, s, func(tx *store.Tx) error {
+	return c.rehearsable(ctx, s, func(tx *store.Tx) error {
 		a, err := s.Account(ctx, &tx.View, account)
 		if err != nil {
 			return err
@@ -55,12 +55,12 @@ type ClientChange struct {
 // schedules of one that is no longer active are held, those of one that is active
 // again go on, and what is open is claimed again (protocols/billing-circle.md 3.2).
 func (c *Cashier) ModifyClient(ctx context.Context, s *Session, r Ref, change ClientChange) (customer *billing.Customer, err error) {
-	err = c.update(ctx, s, func(tx *store.Tx) error {
+	err = c.rehearsable(ctx, s, func(tx *store.Tx) error {
 		named, err := s.Customer(ctx, &tx.View, r)
 		if err != nil {
 			return err
 		}
-		schedules, err := tx.LockSchedules(ctx, named.ID)
+		schedules, err := tx.LockLive(ctx, named.ID)
 		if err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ func (c *Cashier) ModifyClient(ctx context.Context, s *Session, r Ref, change Cl
 				return err
 			}
 		}
-		if err := c.payWith(ctx, s, b, customer, change); err != nil {
+		if err := c.payClientWith(ctx, s, b, customer, change); err != nil {
 			return err
 		}
 		b.event(billing.CustomerChanged, customer.ID, int64(customer.ID))
@@ -121,6 +121,9 @@ func (b *book) standing(ctx context.Context, customer *billing.Customer, schedul
 	}
 	for _, sub := range schedules {
 		a := open[sub.ID]
+		if sub.Composition == nil {
+			continue // it goes on, and its debts wait
+		}
 		if err := b.catchUp(ctx, sub, a); err != nil {
 			return err
 		}
@@ -149,8 +152,8 @@ func (b *book) standing(ctx context.Context, customer *billing.Customer, schedul
 	return nil
 }
 
-// payWith changes what a client is paid with.
-func (c *Cashier) payWith(ctx context.Context, s *Session, b *book, owner *billing.Customer, change ClientChange) error {
+// payClientWith changes what a client is paid with.
+func (c *Cashier) payClientWith(ctx context.Context, s *Session, b *book, owner *billing.Customer, change ClientChange) error {
 	switch {
 	case change.Method != nil:
 		m, err := c.candidate(ctx, s, b.tx, owner, *change.Method)
@@ -163,15 +166,29 @@ func (c *Cashier) payWith(ctx context.Context, s *Session, b *book, owner *billi
 		if err != nil {
 			return err
 		}
-		vaulted, err := b.tx.VaultedMethods(ctx, owner.ID)
-		if err != nil {
-			return err
-		}
-		return b.settleOn(ctx, m, vaulted)
+		return b.payByHand(ctx, m)
 	case change.Amend != nil:
 		return c.amend(ctx, s, b, owner, change.Amend)
 	}
 	return nil
+}
+
+// payByHand has nothing of a customer be claimed any more: m is a placeholder, and
+// what was paid with is forgotten.
+func (b *book) payByHand(ctx context.Context, m *billing.PaymentMethod) error {
+	vaulted, err := b.tx.VaultedMethods(ctx, m.CustomerID)
+	if err != nil {
+		return err
+	}
+	for _, o := range vaulted {
+		if err := b.forget(ctx, o); err != nil {
+			return err
+		}
+	}
+	for _, sub := range b.subs {
+		sub.PaymentMethodID = m.ID
+	}
+	return b.tx.Repoint(ctx, m.CustomerID, m.ID)
 }
 
 // amend changes something about what a client is paid with.

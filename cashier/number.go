@@ -16,7 +16,7 @@ func (c *Cashier) Count(ctx context.Context, s *Session, n store.Noun, names []s
 	if err != nil || len(numbers) == len(names) {
 		return numbers, err
 	}
-	err = c.update(ctx, s, func(tx *store.Tx) error {
+	err = c.rehearsable(ctx, s, func(tx *store.Tx) error {
 		numbers, err = tx.Count(ctx, n, names, first)
 		return err
 	})

@@ -151,7 +151,7 @@ func defaultFirstDate(today billing.Date, billingDay int) billing.Date {
 // notes when it is next due.
 func (c *Cashier) changeSubscription(ctx context.Context, s *Session, customer, r Ref,
 	change func(*store.Tx, *book, *billing.Subscription, []billing.Adjustment) ([]billing.Adjustment, error)) (sub *billing.Subscription, err error) {
-	err = c.update(ctx, s, func(tx *store.Tx) error {
+	err = c.rehearsable(ctx, s, func(tx *store.Tx) error {
 		owner, err := s.Customer(ctx, &tx.View, customer)
 		if err != nil {
 			return err
