@@ -113,7 +113,7 @@ func (j *judgement) call(s *subscription, day, due billing.Date, k int) (v verdi
 		// before the stop was asked for.
 		switch stopped := !due.Before(from) && !resumed(a, due); {
 		case a.kind == billing.Pause && a.to == from.String() && atOnce: // begun and ended on one day
-		case atOnce && j.early(s, day, asked), day == asked:
+		case j.early(s, day, asked) && !from.After(asked.AddDays(1)), day == asked:
 			worse(may)
 		case day.Before(asked), !stopped:
 		default:
@@ -124,7 +124,8 @@ func (j *judgement) call(s *subscription, day, due billing.Date, k int) (v verdi
 }
 
 // early says whether a change came on the day on which the subscription was made:
-// what had fallen due by then waits for the next day's run.
+// what had fallen due by then waits for the next day's run, which takes a stop of
+// that day first.
 func (j *judgement) early(s *subscription, day, asked billing.Date) bool {
 	return j.merchant.Today(time.UnixMicro(s.created)) == asked && !day.After(asked)
 }

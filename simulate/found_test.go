@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestFound plays the stories that brought real faults to light, as short as they
-// could be told. A seed alone would not do: what it tells changes when a kind of
+// TestFound plays the stories that brought faults to light, of the product or of
+// its judge, as short as they could be told. A seed alone would not do: what it tells changes when a kind of
 // act is added.
 func TestFound(t *testing.T) {
 	stage, err := Build(context.Background(), Options{Dir: t.TempDir()})
@@ -34,6 +34,10 @@ func TestFound(t *testing.T) {
 			{actCustomer, 0, 253, 7, 3458, 4170251775412081066},
 			{actDays, 0, 492, 721, 31, 7295197853219082629},
 			{actRefund, 0, 574, 522, 10693, 12964900055317032112},
+		}}},
+		{"a cancellation of the next day comes before what waited for that day's run", Story{Seed: 108397, Merchants: 2, Processes: 2, Idle: 40, Acts: []Act{
+			{actCustomer, 1, 503, 911, 6187, 16786351019708607621},
+			{actCancel, 1, 52, 407, 1117, 14061794024293322689},
 		}}},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
