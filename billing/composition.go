@@ -198,6 +198,12 @@ func (s *Subscription) apply(by *Change, from Anchor) error {
 	if err := s.Compose(s.Composition.Changed(by)); err != nil {
 		return err
 	}
+	s.take(by, from)
+	return nil
+}
+
+// take has the plan and rhythm of a change take effect.
+func (s *Subscription) take(by *Change, from Anchor) {
 	if by.PlanID != 0 {
 		s.PlanID, s.PlanName = by.PlanID, by.PlanName
 	}
@@ -205,7 +211,6 @@ func (s *Subscription) apply(by *Change, from Anchor) error {
 		s.changeRhythm(by.Cycle, from)
 	}
 	s.Change = nil
-	return nil
 }
 
 // Changeable refuses a change of the price of what has none that could be changed.
@@ -219,13 +224,34 @@ func (s *Subscription) Changeable() error {
 	return nil
 }
 
+// Renew takes what waits for a billing into effect, when Advance has called for it:
+// a change, from the date of that billing on. What was said of the period before is
+// over. It reports whether anything has changed.
+func (s *Subscription) Renew(due *Due, adjustments []Adjustment) (changed bool, err error) {
+	if by := s.Change; by != nil {
+		if err := s.Compose(s.Composition.Changed(by)); err != nil {
+			return false, err
+		}
+		s.take(by, Anchor{Period: due.Period, Date: due.Date})
+		s.Schedule(adjustments)
+		changed = true
+	}
+	if s.Composition.Running != nil {
+		after := *s.Composition
+		after.Running, s.Composition = nil, &after
+		changed = true
+	}
+	return changed, nil
+}
+
 // Switch is what a change that takes effect at once comes to.
 type Switch struct {
-	Credit Money // for what was invoiced and is not used
-	Charge Money // for the rest of the period at the new price, zero where a new period begins
-	Anew   bool  // a new period begins, billed in full
-	From   time.Time
-	To     time.Time // of the running period, or of the one that begins
+	Credit Money     // for what was invoiced and is not used
+	Charge Money     // for the rest of the period at the new price, zero where a new period begins
+	Anew   bool      // a new period begins, billed in full
+	From   time.Time // when it takes effect
+	Until  time.Time // end of the period that was running
+	To     time.Time // the same, or the end of the one that begins
 }
 
 // SwitchTo has a change take effect at an instant: what is left of the running
@@ -235,7 +261,7 @@ type Switch struct {
 // due, for Advance to take (protocols/recurly-v1.md 7.4).
 func (s *Subscription) SwitchTo(by *Change, m *Merchant, at time.Time) (Switch, error) {
 	nought := Minor(0, s.Amount.Currency())
-	sw := Switch{Credit: nought, Charge: nought, From: at, To: s.PeriodTo(m)}
+	sw := Switch{Credit: nought, Charge: nought, From: at, Until: s.PeriodTo(m), To: s.PeriodTo(m)}
 	if s.Period == 0 {
 		return sw, s.Apply(by)
 	}

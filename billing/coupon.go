@@ -80,31 +80,40 @@ func (c *Coupon) Redeemable(today Date, before int) error {
 }
 
 // Discount is by how much the coupon lowers an invoice with these lines, of a
-// subscription to a plan or of none (""). It is of the plan, its add-ons, charges
-// and what is charged for the rest of a period; a set-up fee stays what it is,
-// and a coupon that names plans is for what those plans cost alone. A percentage
-// is of the sum and rounded once, half up; an amount is never more than what it is
-// of.
-func (c *Coupon) Discount(lines []Line, plan string) (Money, error) {
-	var of Money
+// subscription to a plan or of none (""), and how much of that is of what the
+// subscription itself costs. It is of the plan, its add-ons, charges and what is
+// charged for the rest of a period; a set-up fee stays what it is, and a coupon that
+// names plans is for what those plans cost alone. A percentage is of the sum and
+// rounded once, half up; an amount is never more than what it is of.
+func (c *Coupon) Discount(lines []Line, plan string) (all, own Money, err error) {
+	var of, ofOwn Money
 	for i := range lines {
-		if !c.lowers(&lines[i], plan) {
+		l := &lines[i]
+		if !c.lowers(l, plan) {
 			continue
 		}
-		var err error
-		if of, err = of.Add(lines[i].Amount); err != nil {
-			return Money{}, err
+		if of, err = of.Add(l.Amount); err != nil {
+			return Money{}, Money{}, err
+		}
+		if l.Kind != LineCharge {
+			if ofOwn, err = ofOwn.Add(l.Amount); err != nil {
+				return Money{}, Money{}, err
+			}
 		}
 	}
+	all = Minor(0, of.Currency())
 	switch {
 	case of.Sign() <= 0:
-		return Minor(0, of.Currency()), nil
+		return all, all, nil
 	case c.Percent > 0:
-		return of.MulDiv(int64(c.Percent), 100)
-	case c.Amount.Currency() != of.Currency():
-		return Minor(0, of.Currency()), nil
+		if all, err = of.MulDiv(int64(c.Percent), 100); err != nil {
+			return Money{}, Money{}, err
+		}
+	case c.Amount.Currency() == of.Currency():
+		all = Minor(min(c.Amount.Minor(), of.Minor()), of.Currency())
 	}
-	return Minor(min(c.Amount.Minor(), of.Minor()), of.Currency()), nil
+	own, err = all.MulDiv(ofOwn.Minor(), of.Minor())
+	return all, own, err
 }
 
 // lowers reports whether the coupon is of a line.

@@ -60,19 +60,20 @@ func TestDiscount(t *testing.T) {
 		lines  []billing.Line
 		plan   string
 		want   int64
+		own    int64
 	}{
-		{"half, half a cent up", billing.Coupon{Percent: 50}, all, "gold", 676},
-		{"of its plan alone", billing.Coupon{Percent: 50, Plans: []string{"gold"}}, all, "gold", 576},
-		{"of another plan", billing.Coupon{Percent: 50, Plans: []string{"ruby"}}, all, "gold", 0},
-		{"an amount", billing.Coupon{Amount: usd(700)}, all, "gold", 700},
-		{"no more than what it is of", billing.Coupon{Amount: usd(7000)}, all, "gold", 1351},
-		{"of another currency", billing.Coupon{Amount: billing.Minor(700, "EUR")}, all, "gold", 0},
-		{"of a charge of nobody's plan", billing.Coupon{Percent: 10}, all[3:4], "", 20},
-		{"of nothing", billing.Coupon{Percent: 10}, nil, "", 0},
-		{"not of a fee", billing.Coupon{Percent: 100}, all[2:3], "gold", 0},
+		{"half, half a cent up", billing.Coupon{Percent: 50}, all, "gold", 676, 576},
+		{"of its plan alone", billing.Coupon{Percent: 50, Plans: []string{"gold"}}, all, "gold", 576, 576},
+		{"of another plan", billing.Coupon{Percent: 50, Plans: []string{"ruby"}}, all, "gold", 0, 0},
+		{"an amount", billing.Coupon{Amount: usd(700)}, all, "gold", 700, 596},
+		{"no more than what it is of", billing.Coupon{Amount: usd(7000)}, all, "gold", 1351, 1151},
+		{"of another currency", billing.Coupon{Amount: billing.Minor(700, "EUR")}, all, "gold", 0, 0},
+		{"of a charge of nobody's plan", billing.Coupon{Percent: 10}, all[3:4], "", 20, 0},
+		{"of nothing", billing.Coupon{Percent: 10}, nil, "", 0, 0},
+		{"not of a fee", billing.Coupon{Percent: 100}, all[2:3], "gold", 0, 0},
 	} {
-		if got, err := c.coupon.Discount(c.lines, c.plan); err != nil || got.Minor() != c.want {
-			t.Errorf("%s: %v, %v, want %d", c.name, got, err, c.want)
+		if got, own, err := c.coupon.Discount(c.lines, c.plan); err != nil || got.Minor() != c.want || own.Minor() != c.own {
+			t.Errorf("%s: %v of which %v, %v, want %d of which %d", c.name, got, own, err, c.want, c.own)
 		}
 	}
 }

@@ -97,7 +97,7 @@ func (s *Subscription) PaidThrough() Date { return s.BillingDate(s.Period) }
 // It is zero while the subscription goes on, and for access without end. The
 // adjustments are all of the subscription's.
 func (s *Subscription) LastDay(adjustments []Adjustment) Date {
-	for i := range adjustments {
+	for i := len(adjustments) - 1; i >= 0; i-- { // one that was taken back comes before the one that counts
 		a := &adjustments[i]
 		switch {
 		case a.Kind != Cancel:
@@ -183,6 +183,22 @@ func (s *Subscription) CancelAtEnd(today Date, adjustments []Adjustment, note st
 		return nil, Errorf(State, "the subscription has no more billings")
 	}
 	return s.CancelOn(s.BillingDate(s.Period), today, adjustments, note)
+}
+
+// Reactivate takes back a cancellation that waits: billing goes on as if there had
+// been none.
+func (s *Subscription) Reactivate(adjustments []Adjustment) error {
+	if s.Ended() {
+		return Errorf(State, "the subscription is already %s", s.Status)
+	}
+	for i := range adjustments {
+		if a := &adjustments[i]; a.Kind == Cancel && a.State == Waiting {
+			a.State = Done
+			s.Schedule(adjustments)
+			return nil
+		}
+	}
+	return Errorf(State, "the subscription is not cancelled")
 }
 
 // EndNow ends the subscription and what may be used of it at once, whatever is

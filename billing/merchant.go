@@ -85,6 +85,7 @@ type Settings struct {
 	BillingDay        int       `json:"billing_day,omitempty"`          // day of month, 1 to 28 so that every month has it, of a first billing date that was not given; 0 the day after creation
 	AllowPastBilling  bool      `json:"allow_past_billing,omitempty"`   // whether a first billing date may lie in the past
 	WriteOffAfterDays int       `json:"write_off_after_days,omitempty"` // days after the due date when what is still owed is written off; 0 never
+	FirstBillNumber   int64     `json:"first_bill_number,omitempty"`    // of the first invoice with lines; default 1000; what is numbered stays
 	Fees              Fees      `json:"fees,omitzero"`
 
 	// ForgetAfterMonths is how many months after its data were given, or something was
@@ -169,6 +170,9 @@ func (s Settings) Check() error {
 			return FieldError(Invalid, d.name, "must be from 0 to %d", d.most)
 		}
 	}
+	if s.FirstBillNumber < 0 || s.FirstBillNumber > MaxBillNumber {
+		return FieldError(Invalid, "first_bill_number", "must be from 1 to %d", int64(MaxBillNumber))
+	}
 	f := s.Fees
 	for _, fee := range []int64{f.Enrollment, f.SoftDecline, f.HardDecline, f.Retry, f.Chargeback, f.Freeze, f.FrozenBilling, f.Late} {
 		if fee < 0 || fee > MaxAmount {
@@ -179,6 +183,21 @@ func (s Settings) Check() error {
 		return FieldError(Invalid, "late_after_days", "must be from 1 to 3650 where there is a late fee")
 	}
 	return nil
+}
+
+// The number of a merchant's first invoice with lines where none is chosen
+// (protocols/recurly-v1.md 9), and the most that can be.
+const (
+	DefaultFirstBill = 1000
+	MaxBillNumber    = 1_000_000_000
+)
+
+// FirstBill is the number of the first invoice with lines.
+func (s Settings) FirstBill() int64 {
+	if s.FirstBillNumber == 0 {
+		return DefaultFirstBill
+	}
+	return s.FirstBillNumber
 }
 
 // MaxAmount bounds one amount from outside, in minor units: 99,999,999.99 of a

@@ -1,6 +1,9 @@
 package billing
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Prorate is the part of an amount, which pays for a period, that pays for what is
 // left of it from an instant on. Whole seconds count, halves are rounded up, and
@@ -21,6 +24,17 @@ func Prorate(whole Money, from, to, at time.Time) (Money, error) {
 type Running struct {
 	From  time.Time `json:"from"`
 	Value int64     `json:"value"` // minor units, less discounts
+}
+
+// Discounted notes that what the running period was billed for was lowered by an
+// amount, so that no more than what is left is ever credited for it.
+func (s *Subscription) Discounted(m *Merchant, billed, by Money) {
+	if by.IsZero() {
+		return
+	}
+	after := *s.Composition
+	after.Running = &Running{From: s.PeriodFrom(m), Value: billed.Minor() - by.Minor()}
+	s.Composition = &after
 }
 
 // PeriodFrom is when the running period began: the start of its billing date, or
@@ -57,4 +71,38 @@ func (s *Subscription) Unused(m *Merchant, at time.Time) (Money, error) {
 		from, value = s.Composition.Running.From, Minor(s.Composition.Running.Value, s.Amount.Currency())
 	}
 	return Prorate(value, from, s.PeriodTo(m), at)
+}
+
+// Paid is what a payment has paid for the running period of a subscription.
+type Paid struct {
+	Payment *Activity
+	Amount  Money // a part of it where it paid for other things too
+}
+
+// Repayment is what is given back of a payment.
+type Repayment struct {
+	Payment *Activity
+	Amount  Money
+}
+
+// Repay divides what is given back over payments, the latest first: all that they
+// paid, or no more than most in all. What was given back of them before counts.
+func Repay(paid []Paid, given map[ActivityID]Money, all bool, most Money) []Repayment {
+	rest := most.Minor()
+	for _, g := range given {
+		rest -= g.Minor()
+	}
+	var list []Repayment
+	for _, p := range slices.Backward(paid) {
+		left := min(p.Amount.Minor(), p.Payment.Amount.Minor()-given[p.Payment.ID].Minor())
+		if !all {
+			left = min(left, rest)
+		}
+		if left <= 0 {
+			continue
+		}
+		rest -= left
+		list = append(list, Repayment{p.Payment, Minor(left, p.Payment.Amount.Currency())})
+	}
+	return list
 }

@@ -160,14 +160,15 @@ func (t Terms) Resume(s *Subscription, past Past, today Date) ([]Adjustment, err
 	}
 }
 
-// Sale is a subscription that comes into being when its first charge is
-// approved. It travels with the attempt, so that a crash between the two loses
-// nothing.
+// Sale is what comes into being when a charge is approved: a subscription on terms
+// of its own, or a deal. It travels with the attempt, so that a crash between the
+// two loses nothing.
 type Sale struct {
-	SubscriptionID SubscriptionID  `json:"subscription"`
-	PlanID         PlanID          `json:"plan"`
-	MethodID       PaymentMethodID `json:"method"`
-	Terms          Terms           `json:"terms"`
+	SubscriptionID SubscriptionID  `json:"subscription,omitempty"`
+	PlanID         PlanID          `json:"plan,omitempty"`
+	MethodID       PaymentMethodID `json:"method,omitempty"`
+	Terms          Terms           `json:"terms,omitzero"` // where there is no deal
+	Deal           *Deal           `json:"deal,omitempty"`
 	Number         string          `json:"number,omitempty"`   // by which another system's clients will know it
 	Previous       string          `json:"previous,omitempty"` // number of the transaction whose card it is charged to
 

@@ -341,12 +341,18 @@ func (w *walk) grow(ctx context.Context, at time.Time) error {
 }
 
 func (w *walk) bill(ctx context.Context, at, until time.Time, latest billing.Date) error {
-	return w.drain(ctx, at, func(limit int) (cashier.Batch, error) {
+	bills := 0
+	err := w.drain(ctx, at, func(limit int) (cashier.Batch, error) {
 		batch, err := w.r.Cashier.Bill(ctx, w.m, at, until, latest, limit)
+		bills += batch.Bills
 		w.add(Summary{Events: batch.Events, Invoices: batch.Invoices})
 		w.tell(at)
 		return batch, err
 	})
+	if err != nil || bills == 0 {
+		return err
+	}
+	return w.r.Cashier.NumberBills(ctx, w.m)
 }
 
 func (w *walk) collect(ctx context.Context, at time.Time) error {

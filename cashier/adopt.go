@@ -107,6 +107,9 @@ func (b *book) forget(ctx context.Context, m *billing.PaymentMethod) error {
 // payment method that was a candidate is forgotten, and a customer who was to come
 // into being with it leaves nothing behind.
 func (b *book) dismiss(ctx context.Context, a *billing.Attempt) error {
+	if err := b.undeal(ctx, a); err != nil {
+		return err
+	}
 	if a.Details.Adopts != 0 {
 		m, err := b.tx.PaymentMethod(ctx, a.Details.Adopts)
 		if err != nil {

@@ -35,7 +35,16 @@ type book struct {
 	settledNow  []billing.ActivityID            // claims that were pending and are money now
 	parked      []billing.Parked                // debts that cannot be claimed
 	unparked    map[billing.ParkedNoun][]int64  // what a verb has put into its queue again
-	until       time.Time                       // see Answer
+
+	// What follows is of invoices with lines, and empty where there are none.
+
+	pending  map[billing.CustomerID]*pending // what customers bring to the next one
+	bills    []*billing.Bill
+	lines    []*billing.Line         // new
+	placed   []*billing.Line         // that waited, and stand on an invoice now
+	redeemed []*billing.Redemption   // changed
+	reworded []*billing.Subscription // what they are for has changed
+	until    time.Time               // see Answer
 }
 
 func openBook(ctx context.Context, tx *store.Tx, m *billing.Merchant, at time.Time, ids []billing.CustomerID) (*book, error) {
@@ -317,6 +326,7 @@ func (b *book) write(ctx context.Context) error {
 	for _, write := range []func() error{
 		func() error { return b.tx.InsertSubscriptions(ctx, b.born...) },
 		func() error { return b.tx.InsertActivities(ctx, b.inserted) },
+		func() error { return b.writeBills(ctx) },
 		func() error { return b.tx.UpdateActivities(ctx, b.changed) },
 		func() error { return b.tx.InsertAllocations(ctx, b.allocations) },
 		func() error { return b.tx.InsertEntries(ctx, b.entries) },

@@ -117,20 +117,29 @@ func (c *Cashier) charge(ctx context.Context, s *Session, r *ChargeRequest, paye
 	if earlier != nil {
 		return s.receipt(ctx, earlier, true)
 	}
-	ctx = context.WithoutCancel(ctx) // from here on a client that hangs up changes nothing
-	c.Step(ctx, "charge: intention committed")
-	request := requestFor(s.Merchant, attempt, s.Now)
-	request.Number, request.SecurityCode = number, r.SecurityCode
-	outcome := c.ask(ctx, account, attempt, request)
-	c.Step(ctx, "charge: answered")
-	answers := []Answer{{Attempt: attempt, Outcome: outcome}}
-	if _, err := c.settle(ctx, s.Merchant, s.Merchant.Now(c.Now()), answers); err != nil {
+	written, err := c.carryOut(ctx, s, account, attempt, number, r.SecurityCode)
+	if err != nil {
 		return nil, err
 	}
-	if written := answers[0].activity; written != nil {
+	if written != nil {
 		return &Receipt{Attempt: attempt, Activity: written}, nil
 	}
 	return s.receipt(ctx, attempt, false)
+}
+
+// carryOut asks the processor for an intention that is written down, and writes down
+// what it answers: steps 3 and 4 of a payment. It returns the activity that the
+// attempt has become, nil if that was not looked at.
+func (c *Cashier) carryOut(ctx context.Context, s *Session, account *processor.Account, attempt *billing.Attempt, number, code billing.Secret) (*billing.Activity, error) {
+	ctx = context.WithoutCancel(ctx) // from here on a client that hangs up changes nothing
+	c.Step(ctx, "charge: intention committed")
+	request := requestFor(s.Merchant, attempt, s.Now)
+	request.Number, request.SecurityCode = number, code
+	outcome := c.ask(ctx, account, attempt, request)
+	c.Step(ctx, "charge: answered")
+	answers := []Answer{{Attempt: attempt, Outcome: outcome}}
+	_, err := c.settle(ctx, s.Merchant, s.Merchant.Now(c.Now()), answers)
+	return answers[0].activity, err
 }
 
 // digest is a keyed hash of everything that makes two charges the same. The

@@ -21,6 +21,7 @@ type Order struct {
 type Batch struct {
 	Events   int     // subscriptions, debts or attempts that were moved on
 	Invoices int     // of which invoices
+	Bills    int     // of which bills, which are to be numbered
 	Orders   []Order // attempts to be sent
 }
 
@@ -88,6 +89,9 @@ func (c *Cashier) bill(ctx context.Context, tx *store.Tx, d desk, subs []*billin
 	if err != nil {
 		return batch, err
 	}
+	if err := b.lookAhead(ctx, composedOwners(subs)); err != nil {
+		return batch, err
+	}
 	for _, s := range subs {
 		invoiced, err := b.advance(ctx, s, adjusted[s.ID])
 		if err != nil {
@@ -96,6 +100,7 @@ func (c *Cashier) bill(ctx context.Context, tx *store.Tx, d desk, subs []*billin
 		batch.Events++
 		batch.Invoices += invoiced
 	}
+	batch.Bills = len(b.bills)
 	for _, id := range owners(subs) {
 		b.balance(id)
 	}
@@ -112,6 +117,19 @@ func (b *book) advance(ctx context.Context, s *billing.Subscription, adjustments
 		return 0, err
 	}
 	due := s.Advance(adjustments)
+	if due != nil && !due.Frozen && s.Composition != nil {
+		waited := s.Change != nil
+		changed, err := s.Renew(due, adjustments)
+		if err != nil {
+			return 0, err
+		}
+		if changed {
+			b.reword(s)
+		}
+		if waited {
+			b.event(billing.SubscriptionChanged, s.CustomerID, int64(s.ID))
+		}
+	}
 	s.UpdatedAt = b.at
 	b.schedule(s)
 	if len(adjustments) > 0 {
@@ -126,18 +144,10 @@ func (b *book) advance(ctx context.Context, s *billing.Subscription, adjustments
 	if due == nil {
 		return 0, nil
 	}
-	amount, err := s.Price(due.Period)
-	tax, note := s.PriceTax(due.Period), ""
-	if due.Frozen {
-		amount, tax, note = b.merchant.Money(b.merchant.Settings.Fees.FrozenBilling), b.merchant.Money(0), "fee while frozen"
-	}
-	if err != nil || due.Frozen && amount.IsZero() {
+	invoice, err := b.invoiceOf(ctx, s, due)
+	if err != nil || invoice == nil {
 		return 0, err
 	}
-	invoice := b.post(&billing.Activity{
-		AccountID: s.AccountID, CustomerID: s.CustomerID, Kind: billing.Invoice, Amount: amount, Tax: tax, Due: due.Date,
-		SubscriptionID: s.ID, Period: due.Period, Note: note,
-	}, nil, "")
 	invoice.CollectAt = b.merchant.Start(due.Date)
 	if invoice.CollectAt.Before(b.at) {
 		invoice.CollectAt = b.at
@@ -146,8 +156,28 @@ func (b *book) advance(ctx context.Context, s *billing.Subscription, adjustments
 		invoice.CollectAt, invoice.AgeAt = time.Time{}, time.Time{} // a free billing
 		b.paid[s.ID] = true
 	}
-	b.event(billing.InvoiceIssued, s.CustomerID, int64(invoice.ID))
 	return 1, nil
+}
+
+// invoiceOf posts the invoice of a billing, nil if nothing is to be invoiced.
+func (b *book) invoiceOf(ctx context.Context, s *billing.Subscription, due *billing.Due) (*billing.Activity, error) {
+	if s.Composition != nil {
+		return b.billLines(ctx, s, due)
+	}
+	amount, err := s.Price(due.Period)
+	tax, note := s.PriceTax(due.Period), ""
+	if due.Frozen {
+		amount, tax, note = b.merchant.Money(b.merchant.Settings.Fees.FrozenBilling), b.merchant.Money(0), "fee while frozen"
+	}
+	if err != nil || due.Frozen && amount.IsZero() {
+		return nil, err
+	}
+	invoice := b.post(&billing.Activity{
+		AccountID: s.AccountID, CustomerID: s.CustomerID, Kind: billing.Invoice, Amount: amount, Tax: tax, Due: due.Date,
+		SubscriptionID: s.ID, Period: due.Period, Note: note,
+	}, nil, "")
+	b.event(billing.InvoiceIssued, s.CustomerID, int64(invoice.ID))
+	return invoice, nil
 }
 
 // Collect claims the debts of customers for whom a claim is due: retries,

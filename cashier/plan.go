@@ -14,6 +14,9 @@ func (c *Cashier) CreatePlan(ctx context.Context, s *Session, account string, p 
 		if err != nil {
 			return err
 		}
+		if err := p.Offer.Check(); err != nil {
+			return err
+		}
 		p.MerchantID, p.AccountID = s.Merchant.ID, a.ID
 		p.ID = billing.PlanID(tx.NewID())
 		p.CreatedAt, p.UpdatedAt = s.Now, s.Now
@@ -37,8 +40,37 @@ func (c *Cashier) ModifyPlan(ctx context.Context, s *Session, r Ref, change func
 			return err
 		}
 		change(p)
+		if err := p.Offer.Check(); err != nil {
+			return err
+		}
 		p.UpdatedAt = s.Now
 		if err := tx.UpdatePlan(ctx, p); err != nil {
+			return err
+		}
+		return tx.InsertEvents(ctx, []billing.Event{s.event(billing.PlanChanged, 0, int64(p.ID))})
+	})
+	return p, err
+}
+
+// WithdrawPlan takes a plan off the market. It is refused while subscriptions to it
+// live (State), and its code is free again for another plan.
+func (c *Cashier) WithdrawPlan(ctx context.Context, s *Session, r Ref) (p *billing.Plan, err error) {
+	err = c.update(ctx, s, func(tx *store.Tx) error {
+		if p, err = s.Plan(ctx, &tx.View, r); err != nil {
+			return err
+		}
+		used, err := tx.PlanInUse(ctx, p.ID)
+		if err != nil {
+			return err
+		}
+		if used {
+			return billing.Errorf(billing.State, "subscriptions to the plan live")
+		}
+		p.Active, p.UpdatedAt = false, s.Now
+		if err := tx.UpdatePlan(ctx, p); err != nil {
+			return err
+		}
+		if err := tx.ReleaseCodes(ctx, store.PlanNoun, int64(p.ID)); err != nil {
 			return err
 		}
 		return tx.InsertEvents(ctx, []billing.Event{s.event(billing.PlanChanged, 0, int64(p.ID))})

@@ -138,15 +138,8 @@ func (b *book) withAccess(ctx context.Context, ids []billing.SubscriptionID, do 
 
 // endSold ends a subscription and takes back its invoices that are open.
 func (b *book) endSold(ctx context.Context, sub *billing.Subscription, note string) error {
-	id := sub.ID
-	for _, d := range append([]*billing.Activity(nil), b.open[sub.CustomerID]...) {
-		if d.Kind == billing.Invoice && d.SubscriptionID == id && d.Open == d.Amount && !d.Open.IsZero() && d.AdjustedBy == 0 && d.ClaimedBy == 0 {
-			by := &billing.Activity{Creator: billing.System, Note: note}
-			if _, err := b.reverse(ctx, d, billing.InvoiceReversal, by, ""); err != nil {
-				return err
-			}
-			b.event(billing.ActivityRecorded, sub.CustomerID, int64(by.ID))
-		}
+	if err := b.takeOpenBack(ctx, sub, note); err != nil {
+		return err
 	}
 	return b.stopSold(ctx, sub, note)
 }

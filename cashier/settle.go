@@ -333,7 +333,12 @@ func (b *book) approve(ctx context.Context, a *billing.Attempt, o billing.Outcom
 		b.entries = append(b.entries, billing.Postings(dated(pay, b.at), nil, a.Processor)...)
 		b.touch(pay)
 	}
-	if sale := a.Details.Sale; sale != nil {
+	if sale := a.Details.Sale; sale != nil && sale.Deal != nil {
+		of := agreement{owner: b.customers[a.CustomerID], at: a.CreatedAt, note: a.Details.Note, creator: a.Details.Creator}
+		if err := b.fulfil(ctx, sale, of, pay); err != nil {
+			return err
+		}
+	} else if sale != nil {
 		_, invoice := b.begin(sale, b.customers[a.CustomerID], a.CreatedAt, a.Details.Note)
 		b.match(pay, invoice)
 		if sale.Replaces != 0 {
@@ -456,7 +461,7 @@ func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.Atte
 	if err := b.lapse(ctx, givenUp); err != nil {
 		return err
 	}
-	if sale := a.Details.Sale; sale != nil && len(reopened) > 0 { // what was sold came back unpaid
+	if sale := a.Details.Sale; sale != nil && sale.Sells() && len(reopened) > 0 { // what was sold came back unpaid
 		if err := b.endSale(ctx, sale.SubscriptionID, "not paid"); err != nil {
 			return err
 		}

@@ -22,6 +22,10 @@ type SubscribeRequest struct {
 	FirstInvoicing billing.Date // zero is the billing date itself
 	Billed         int          // billings that another system has made: a subscription that moves here goes on after them
 	Note           string
+
+	// Composition is what the amount is made of, nil where it is one amount. It
+	// takes the place of Amount and Tax.
+	Composition *billing.Composition
 }
 
 // Subscribe makes a subscription for a customer. It makes no invoice and moves
@@ -123,6 +127,14 @@ func (s *Session) subscription(owner *billing.Customer, plan *billing.Plan, meth
 		sub.Period, sub.Issued, sub.Status = r.Billed, r.Billed, billing.Current
 		sub.LastDate = sub.BillingDate(r.Billed - 1)
 	}
+	if r.Composition != nil {
+		if !sub.FirstInvoicing.IsZero() {
+			return nil, billing.FieldError(billing.Invalid, "firstInvoicingDate", "is not of a subscription whose invoices have lines")
+		}
+		if err := sub.Compose(*r.Composition); err != nil {
+			return nil, err
+		}
+	}
 	if r.FirstInvoicing == first {
 		sub.FirstInvoicing = billing.Date{}
 	}
@@ -185,6 +197,10 @@ func (c *Cashier) changeSubscription(ctx context.Context, s *Session, customer, 
 		adjustments, err := change(tx, b, sub, open[sub.ID])
 		if err != nil {
 			return err
+		}
+		if sub.Change != nil && (sub.Ended() || billing.PendingAdjustment(adjustments) == billing.Cancel) {
+			sub.Change = nil // there is no billing that it could wait for
+			b.reword(sub)
 		}
 		if err := tx.SaveAdjustments(ctx, sub, adjustments, s.Now); err != nil {
 			return err
@@ -306,7 +322,10 @@ func (c *Cashier) Resume(ctx context.Context, s *Session, customer, r Ref) (*bil
 
 // CancelAtEnd ends a subscription with what is paid for: nothing more is billed.
 func (c *Cashier) CancelAtEnd(ctx context.Context, s *Session, customer, r Ref, note string) (*billing.Subscription, error) {
-	return c.changeSubscription(ctx, s, customer, r, func(_ *store.Tx, _ *book, sub *billing.Subscription, a []billing.Adjustment) ([]billing.Adjustment, error) {
+	return c.changeSubscription(ctx, s, customer, r, func(tx *store.Tx, _ *book, sub *billing.Subscription, a []billing.Adjustment) ([]billing.Adjustment, error) {
+		if err := changing(ctx, &tx.View, sub); err != nil {
+			return nil, err
+		}
 		return sub.CancelAtEnd(s.Today(), a, note)
 	})
 }

@@ -170,3 +170,35 @@ func (v *View) CountActivities(ctx context.Context, k billing.ActivityKind, sinc
 		v.merchant, k, since.UnixMicro()).Scan(&n)
 	return n, err
 }
+
+// PaidFor finds the payments through processors that hold what a subscription was
+// invoiced for from a billing date on, and how much of each does, by id.
+func (v *View) PaidFor(ctx context.Context, s *billing.Subscription, from billing.Date) ([]billing.Paid, error) {
+	type part struct {
+		id     billing.ActivityID
+		amount int64
+	}
+	list, err := sqldb.Query(ctx, v.tx, func(r sqldb.Row) (p part, err error) { err = r.Scan(&p.id, &p.amount); return p, err },
+		`SELECT p.id, SUM(m.amount) FROM activity d
+			JOIN allocation m ON m.merchant_id = d.merchant_id AND m.target_id = d.id AND m.ended_at IS NULL
+			JOIN activity p ON p.merchant_id = m.merchant_id AND p.id = m.source_id
+			WHERE d.merchant_id = $1 AND d.customer_id = $2 AND d.subscription_id = $3 AND d.kind = 'invoice' AND d.due >= $4
+				AND p.attempt_id IS NOT NULL AND p.kind IN ('payment', 'claim')
+			GROUP BY p.id ORDER BY p.id`, v.merchant, s.CustomerID, s.ID, from.String())
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]billing.ActivityID, len(list))
+	for i, p := range list {
+		ids[i] = p.id
+	}
+	payments, err := v.ActivitiesByID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	paid := make([]billing.Paid, len(payments))
+	for i, p := range payments { // both are by id
+		paid[i] = billing.Paid{Payment: p, Amount: billing.Minor(list[i].amount, p.Amount.Currency())}
+	}
+	return paid, nil
+}

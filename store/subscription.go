@@ -127,6 +127,20 @@ func (v *View) Subscriptions(ctx context.Context, c billing.CustomerID, f Subscr
 	return sqldb.Query(ctx, v.tx, scanSubscription, q.paged(f.Page), q.args...)
 }
 
+// HasSubscription reports whether a customer has a subscription that has not ended.
+func (v *View) HasSubscription(ctx context.Context, c billing.CustomerID) (has bool, err error) {
+	err = v.tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM subscription
+		WHERE merchant_id = $1 AND customer_id = $2 AND status NOT IN ('cancelled', 'expired', 'gone'))`, v.merchant, c).Scan(&has)
+	return has, err
+}
+
+// PlanInUse reports whether a subscription to a plan has not ended.
+func (v *View) PlanInUse(ctx context.Context, p billing.PlanID) (used bool, err error) {
+	err = v.tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM subscription
+		WHERE merchant_id = $1 AND plan_id = $2 AND status NOT IN ('cancelled', 'expired', 'gone'))`, v.merchant, p).Scan(&used)
+	return used, err
+}
+
 // InsertSubscriptions writes new subscriptions; their ids are given.
 func (t *Tx) InsertSubscriptions(ctx context.Context, list ...*billing.Subscription) error {
 	rows := make([][]any, len(list))

@@ -1,0 +1,315 @@
+package cashier
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/store"
+)
+
+// Party is who buys, and what is paid with.
+type Party struct {
+	Customer Ref               // who is known, or
+	Enroll   *billing.Customer // who comes into being with this, in Account
+	Account  string
+
+	Method       Ref            // the customer's own, or
+	Adopt        *MethodRequest // one that comes along and becomes the customer's one and only with this
+	SecurityCode billing.Secret // written nowhere
+}
+
+// Words are the descriptions of lines that a verb makes, "" for what they are by
+// default.
+type Words struct {
+	Setup  string // of a set-up fee
+	Credit string // for what was not used of a period
+	Charge string // for the rest of a period
+}
+
+func (w Words) or(word, usual string) string {
+	if word == "" {
+		return usual
+	}
+	return word
+}
+
+// Quote is what a deal comes to.
+type Quote struct {
+	Lines     []billing.Line // of the invoice, none if there is none
+	Subtotal  billing.Money  // of the lines, discounts included
+	Discount  billing.Money  // by how much a coupon lowers it
+	Tax       billing.Money
+	Total     billing.Money
+	Credit    billing.Money // for what was not used, tax included
+	Available billing.Money // credits and payments that were not used before
+	Due       billing.Money // what is charged at once
+}
+
+// bargain is what a request comes to, priced in the transaction that writes it
+// down.
+type bargain struct {
+	owner    *billing.Customer
+	enrolls  bool
+	method   billing.PaymentMethodID
+	adopts   billing.PaymentMethodID
+	sale     *billing.Sale // what comes of it, nil if that is written already
+	quote    Quote
+	due, tax billing.Money // what is charged, and the part of it that is tax
+	invoices []Ref         // that it covers, where they exist
+	note     string
+	extra    map[string]string
+	keys     []store.Key // that name the attempt from now on
+}
+
+// strike writes down what a request comes to, and where something is due asks for
+// it first: what is bought then comes into being with the approval. Where nothing
+// is due it does so at once, and there is no attempt.
+func (c *Cashier) strike(ctx context.Context, s *Session, code billing.Secret, price func(*store.Tx) (*bargain, error)) (*billing.Attempt, error) {
+	account, unready := c.account(ctx, s.Merchant) // which matters only if somebody is to be asked
+	keys, err := c.keys(s.Merchant)
+	if err != nil {
+		return nil, err
+	}
+	var attempt *billing.Attempt
+	var number billing.Secret
+	err = c.update(ctx, s, func(tx *store.Tx) error {
+		attempt, number = nil, billing.Secret{}
+		g, err := price(tx)
+		if err != nil {
+			return err
+		}
+		if g.due.Sign() <= 0 {
+			return c.closeFree(ctx, s, tx, g)
+		}
+		if unready != nil {
+			return unready
+		}
+		if g.method == 0 {
+			return billing.FieldError(billing.Missing, "paymentOptionId", "is required, because something is due at once")
+		}
+		mint := &minting{s: s, tx: tx, keys: keys, owner: g.owner, lease: c.Now().Add(c.Lease)}
+		attempt, number, err = mint.charge(ctx, account.Name(), ChargeRequest{
+			Amount: g.due.Minor(), Tax: min(g.tax.Minor(), g.due.Minor()), Currency: g.due.Currency(), Method: Ref{ID: int64(g.method)},
+			Note: g.note, Invoices: g.invoices, Sale: g.sale, Extra: g.extra, Adopts: g.adopts, Enrolls: g.enrolls,
+		})
+		if err != nil {
+			return err
+		}
+		for _, k := range g.keys {
+			k.ObjectID, k.At, k.Digest = int64(attempt.ID), s.Now, []byte{}
+			if err := tx.PassKey(ctx, k); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil || attempt == nil {
+		return nil, err
+	}
+	_, err = c.carryOut(ctx, s, account, attempt, number, code)
+	return attempt, err
+}
+
+// closeFree writes down what costs nothing now.
+func (c *Cashier) closeFree(ctx context.Context, s *Session, tx *store.Tx, g *bargain) error {
+	if g.sale == nil {
+		return nil // it is written already
+	}
+	b, err := openBook(ctx, tx, s.Merchant, s.Now, []billing.CustomerID{g.owner.ID})
+	if err != nil {
+		return err
+	}
+	if g.enrolls {
+		b.event(billing.CustomerCreated, g.owner.ID, int64(g.owner.ID))
+	}
+	if err := b.fulfil(ctx, g.sale, agreement{owner: g.owner, at: s.Now, note: g.note, creator: s.Login.Name}, nil); err != nil {
+		return err
+	}
+	if err := b.adopt(ctx, g.owner.ID, g.adopts); err != nil {
+		return err
+	}
+	b.balance(g.owner.ID)
+	return b.flush(ctx)
+}
+
+// party finds who buys and what is paid with, or writes both down. Where nothing is
+// paid with, it says so by 0.
+func (c *Cashier) party(ctx context.Context, s *Session, tx *store.Tx, p *Party) (*bargain, error) {
+	g := &bargain{}
+	var err error
+	if p.Enroll != nil {
+		who := *p.Enroll // the transaction may be run again
+		if err := s.enroll(ctx, tx, p.Account, &who); err != nil {
+			return nil, err
+		}
+		g.owner, g.enrolls = &who, true
+	} else if g.owner, err = s.Customer(ctx, &tx.View, p.Customer); err != nil {
+		return nil, err
+	}
+	if !g.owner.Active {
+		return nil, billing.Errorf(billing.State, "the customer is inactive")
+	}
+	switch {
+	case p.Adopt != nil:
+		m, err := c.candidate(ctx, s, tx, g.owner, *p.Adopt)
+		if err != nil {
+			return nil, err
+		}
+		g.method, g.adopts = m.ID, m.ID
+	case !p.Method.IsZero():
+		m, err := s.PaymentMethod(ctx, &tx.View, g.owner, p.Method)
+		if err != nil {
+			return nil, err
+		}
+		if !m.Active {
+			return nil, billing.FieldError(billing.State, "paymentOptionId", "the payment method is inactive")
+		}
+		g.method = m.ID
+	}
+	return g, nil
+}
+
+// price sums up the lines of an invoice that there will be, less credit, which is
+// given with it, and what the customer has not used yet.
+func (b *book) price(g *bargain, lines []billing.Line, rate int, currency billing.Currency, credit billing.Money) error {
+	sum, err := billing.Sum(lines, rate, currency)
+	if err != nil {
+		return err
+	}
+	b.balance(g.owner.ID) // in this book alone, which is not written
+	available := int64(0)
+	for _, a := range b.open[g.owner.ID] {
+		if a.Kind.Side() == billing.CreditSide && a.Open.Sign() > 0 && a.Open.Currency() == currency &&
+			(a.State == billing.Posted || a.State == billing.Pending) {
+			available += a.Open.Minor()
+		}
+	}
+	due := max(0, sum.Total.Minor()-credit.Minor()-available)
+	g.quote = Quote{Lines: lines, Subtotal: sum.Subtotal, Discount: billing.Minor(0, currency), Tax: sum.Tax, Total: sum.Total, Credit: credit,
+		Available: billing.Minor(available, currency), Due: billing.Minor(due, currency)}
+	for _, l := range lines {
+		if l.Kind == billing.LineDiscount {
+			g.quote.Discount = l.Amount.Neg()
+		}
+	}
+	g.due, g.tax = g.quote.Due, sum.Tax
+	return nil
+}
+
+// errQuoted undoes the transaction of a quote.
+var errQuoted = billing.Errorf(billing.Internal, "a quote is not kept")
+
+// quoted prices a request as it would be struck, and keeps nothing of it.
+func (c *Cashier) quoted(ctx context.Context, s *Session, price func(*store.Tx) (*bargain, error)) (*Quote, error) {
+	var q *Quote
+	err := c.Store.Update(ctx, s.Merchant.ID, func(tx *store.Tx) error {
+		g, err := price(tx)
+		if err != nil {
+			return err
+		}
+		q = &g.quote
+		return errQuoted
+	})
+	if err == errQuoted { //nolint:errorlint // itself
+		return q, nil
+	}
+	return nil, err
+}
+
+// agreement is who a deal was struck with, and when.
+type agreement struct {
+	owner   *billing.Customer
+	at      time.Time // when it was asked for
+	note    string
+	creator string
+}
+
+// fulfil brings a deal about. pay is what was paid for it, nil if nothing was due.
+func (b *book) fulfil(ctx context.Context, sale *billing.Sale, of agreement, pay *billing.Activity) error {
+	d := sale.Deal
+	invoice := &billing.Activity{ID: d.Invoice, AccountID: of.owner.AccountID, CustomerID: of.owner.ID, SubscriptionID: sale.SubscriptionID,
+		Period: -1, Due: b.merchant.Today(of.at), Note: of.note, Creator: of.creator}
+	var credit *billing.Activity
+	switch {
+	case d.Begins != nil:
+		if err := b.beginSubscription(sale, of, invoice); err != nil {
+			return err
+		}
+	case d.Changes != nil:
+		agreed, err := b.switchNow(ctx, sale, of, invoice)
+		if err != nil || !agreed {
+			return err
+		}
+		credit = b.giveUnused(sale, of)
+	}
+	if d.Invoice == 0 {
+		return nil
+	}
+	if sale.SubscriptionID != 0 {
+		invoice.CollectAt = b.at // what is not covered by now, because something else has used it up
+	}
+	if _, err := b.issue(invoice, billing.Lines(d.Items, d.Currency, sale.SubscriptionID), d.TaxRate, d.Currency); err != nil {
+		return err
+	}
+	for _, by := range []*billing.Activity{credit, pay} {
+		if by != nil {
+			b.match(by, invoice)
+		}
+	}
+	return b.lowered(ctx, d)
+}
+
+// lowered notes that the coupon of a deal has lowered its invoice.
+func (b *book) lowered(ctx context.Context, d *billing.Deal) error {
+	if d.Redemption == 0 || d.Discount == 0 {
+		return nil
+	}
+	r, err := b.tx.Redemption(ctx, d.Redemption)
+	if err != nil {
+		return err
+	}
+	coupon, err := b.tx.Coupon(ctx, r.CouponID)
+	if err != nil {
+		return err
+	}
+	return b.useCoupon(r, coupon, billing.Minor(d.Discount, d.Currency))
+}
+
+// undeal gives back what was put into the customer's hands for a deal that came to
+// nothing.
+func (b *book) undeal(ctx context.Context, a *billing.Attempt) error {
+	if sale := a.Details.Sale; sale != nil && sale.Deal != nil && sale.Deal.Redeems {
+		return b.tx.DeleteRedemption(ctx, sale.Deal.Redemption)
+	}
+	return nil
+}
+
+// underWay refuses a request while the last attempt of its kind for an object has no
+// outcome. The object is locked, so that of two at once the second sees the first.
+func underWay(ctx context.Context, v *store.View, scope string, object int64, what string) error {
+	last, tried, err := v.Key(ctx, scope, strconv.FormatInt(object, 10))
+	if err != nil || !tried {
+		return err
+	}
+	before, err := v.Attempt(ctx, billing.AttemptID(last.ObjectID))
+	if err != nil {
+		return err
+	}
+	if before.State == billing.Sending || before.State == billing.AttemptUnknown {
+		return billing.Errorf(billing.InProgress, "%s has no outcome yet", what)
+	}
+	return nil
+}
+
+// The scopes of the keys that name the last attempt: to sign a customer up, to
+// change a subscription.
+const (
+	signUpScope = "sign-up"
+	changeScope = "change"
+)
+
+func scopeKey(scope string, object int64) store.Key {
+	return store.Key{Scope: scope, Key: strconv.FormatInt(object, 10)}
+}
