@@ -315,6 +315,22 @@ func (w *walk) moment(ctx context.Context, at time.Time, work store.Work) error 
 			return err
 		}
 	}
+	if work.Forget.IsZero() || work.Forget.After(at) {
+		return nil // none of the steps before makes work for this one
+	}
+	return w.forget(ctx, at)
+}
+
+// forget forgets the cards and accounts with which nothing was paid for long. It
+// comes last, because what is paid on this day has been paid by now.
+func (w *walk) forget(ctx context.Context, at time.Time) error {
+	for ctx.Err() == nil {
+		batch, err := w.r.Cashier.ForgetIdle(ctx, w.m, at, w.r.Batch)
+		if err != nil || batch.Events == 0 {
+			return err
+		}
+		w.move(batch.Events)
+	}
 	return nil
 }
 

@@ -98,11 +98,18 @@ func (c *Cashier) Rescue(ctx context.Context, m *billing.Merchant, o Order, at t
 		return c.resend(ctx, m, a, at)
 	case a.Kind == billing.AskVoid && a.Verifies():
 		return c.letGo(ctx, m, a, at)
-	case a.Unseen < patience:
-		return Answer{Attempt: a, Outcome: billing.Outcome{State: billing.AttemptUnknown, Unseen: true, Message: "the processor has not seen the request yet"}}, nil
 	}
-	return Answer{Attempt: a, Outcome: billing.Outcome{State: billing.AttemptDeclined, Response: billing.IssuerUnavailable,
-		Message: "the request never reached the processor; nothing was moved"}}, nil
+	return c.neverArrived(a), nil
+}
+
+// neverArrived is the answer to an attempt that the processor has not seen and that
+// is not sent again, once it was asked often enough.
+func (c *Cashier) neverArrived(a *billing.Attempt) Answer {
+	if a.Unseen < patience {
+		return Answer{Attempt: a, Outcome: billing.Outcome{State: billing.AttemptUnknown, Unseen: true, Message: "the processor has not seen the request yet"}}
+	}
+	return Answer{Attempt: a, Outcome: billing.Outcome{State: billing.AttemptDeclined, Response: billing.IssuerUnavailable, NotDone: a.Claim, Unseen: true,
+		Message: "the request never reached the processor; nothing was moved"}}
 }
 
 // credible is what a look-up told of an attempt, unless it is of another
@@ -143,6 +150,9 @@ func (c *Cashier) resend(ctx context.Context, m *billing.Merchant, a *billing.At
 	}
 	if err != nil {
 		return Answer{}, err
+	}
+	if !method.Vaulted() { // it was forgotten meanwhile, and what it was to pay waits for something new
+		return c.neverArrived(a), nil
 	}
 	answer, err := c.Send(ctx, m, Order{Attempt: a, method: method}, at)
 	if answer.unfit != "" {

@@ -112,6 +112,12 @@ func (v *View) Customers(ctx context.Context, f CustomerFilter) ([]*billing.Cust
 	return sqldb.Query(ctx, v.tx, scanCustomer, q.paged(f.Page), q.args...)
 }
 
+// CustomerIDs lists the ids of all customers, of those who are gone too.
+func (v *View) CustomerIDs(ctx context.Context, p Page) ([]billing.CustomerID, error) {
+	q := newSelect(v, "customer", "id")
+	return sqldb.Query(ctx, v.tx, sqldb.Scalar[billing.CustomerID], q.paged(p), q.args...)
+}
+
 // query builds a list: conditions joined by AND, ordered by id, one page.
 type query struct {
 	tx             *sqldb.Tx

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/sqldb"
@@ -77,6 +78,52 @@ func (v *View) BillingInfo(ctx context.Context, c billing.CustomerID) (*billing.
 func (v *View) VaultedMethods(ctx context.Context, c billing.CustomerID) ([]*billing.PaymentMethod, error) {
 	return sqldb.Query(ctx, v.tx, scanPaymentMethod, `SELECT `+paymentMethodColumns+` FROM payment_method
 		WHERE merchant_id = $1 AND customer_id = $2 AND instrument <> '' ORDER BY id`, v.merchant, c)
+}
+
+// Forgettable lists payment methods that are perhaps to be forgotten by an instant,
+// in the order in which they fall due. It reads nothing else of them.
+func (v *View) Forgettable(ctx context.Context, at time.Time, limit int) ([]Waiting, error) {
+	return sqldb.Query(ctx, v.tx, func(r sqldb.Row) (w Waiting, err error) {
+		var at int64
+		err = r.Scan(&w.ID, &w.Customer, &at)
+		w.At = instant(at)
+		return w, err
+	}, `SELECT id, customer_id, forget_at FROM payment_method WHERE merchant_id = $1 AND forget_at <= $2 ORDER BY forget_at, id LIMIT $3`,
+		v.merchant, at.UnixMicro(), int64(limit))
+}
+
+// LastPaid is when customers last had a transaction that took money from them, or
+// tried to; those who never had one are left out.
+func (v *View) LastPaid(ctx context.Context, ids []billing.CustomerID) (map[billing.CustomerID]time.Time, error) {
+	last := make(map[billing.CustomerID]time.Time, len(ids))
+	if len(ids) == 0 {
+		return last, nil
+	}
+	_, err := sqldb.Query(ctx, v.tx, func(r sqldb.Row) (id billing.CustomerID, err error) {
+		var at int64
+		err = r.Scan(&id, &at)
+		last[id] = instant(at)
+		return id, err
+	}, `SELECT customer_id, MAX(created_at) FROM activity
+		WHERE merchant_id = $1 AND customer_id `+v.tx.In(2)+` AND kind IN ('payment', 'claim') GROUP BY customer_id`, v.merchant, sqldb.List(ints(ids)))
+	return last, err
+}
+
+// UnderWay tells which payment methods are being charged, or perhaps are.
+func (v *View) UnderWay(ctx context.Context) (map[billing.PaymentMethodID]bool, error) {
+	list, err := sqldb.Query(ctx, v.tx, sqldb.Scalar[billing.PaymentMethodID], `SELECT payment_method_id FROM attempt
+		WHERE merchant_id = $1 AND lease_until IS NOT NULL AND payment_method_id IS NOT NULL`, v.merchant)
+	busy := make(map[billing.PaymentMethodID]bool, len(list))
+	for _, id := range list {
+		busy[id] = true
+	}
+	return busy, err
+}
+
+// SetForgetAt says when a payment method is next looked at.
+func (t *Tx) SetForgetAt(ctx context.Context, id billing.PaymentMethodID, at time.Time) error {
+	_, err := t.tx.Exec(ctx, `UPDATE payment_method SET forget_at = $3 WHERE merchant_id = $1 AND id = $2`, t.merchant, id, micros(at))
+	return err
 }
 
 // Repoint has all of a customer's subscriptions be paid with one payment method.

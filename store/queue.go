@@ -16,6 +16,7 @@ type Work struct {
 	Pending      time.Time // a pending claim is to be asked about
 	Collect      time.Time // a debt is to be claimed
 	Age          time.Time // a debt grows by age
+	Forget       time.Time // a card or account is perhaps to be forgotten
 	Notices      time.Time // the processor is to be asked for notices
 	Lease        time.Time // an attempt is abandoned, by the world's clock
 	Busy         bool      // a claim is in a worker's hands, perhaps a dead one's: sent, or being asked about
@@ -24,7 +25,7 @@ type Work struct {
 // First is the earliest of what is due by the merchant's clock, zero if none.
 func (w Work) First() time.Time {
 	var first time.Time
-	for _, t := range []time.Time{w.Subscription, w.Pending, w.Collect, w.Age, w.Notices} {
+	for _, t := range []time.Time{w.Subscription, w.Pending, w.Collect, w.Age, w.Forget, w.Notices} {
 		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
 			first = t
 		}
@@ -35,7 +36,7 @@ func (w Work) First() time.Time {
 // Work looks at the head of each queue. Each look is one step down an index,
 // however many rows wait.
 func (v *View) Work(ctx context.Context) (Work, error) {
-	var us [6]int64
+	var us [7]int64
 	var busy bool
 	err := v.tx.QueryRow(ctx, `SELECT
 			COALESCE((SELECT MIN(next_at) FROM subscription WHERE merchant_id = $1 AND next_at IS NOT NULL), 0),
@@ -44,11 +45,12 @@ func (v *View) Work(ctx context.Context) (Work, error) {
 			COALESCE((SELECT MIN(age_at) FROM activity WHERE merchant_id = $1 AND age_at IS NOT NULL), 0),
 			COALESCE((SELECT notices_at FROM merchant WHERE id = $1), 0),
 			COALESCE((SELECT MIN(lease_until) FROM attempt WHERE merchant_id = $1 AND lease_until IS NOT NULL), 0),
+			COALESCE((SELECT MIN(forget_at) FROM payment_method WHERE merchant_id = $1 AND forget_at IS NOT NULL), 0),
 			EXISTS (SELECT 1 FROM attempt WHERE merchant_id = $1 AND lease_until IS NOT NULL
 				AND (state = 'sending' AND claim OR state = 'pending'))`,
-		v.merchant).Scan(&us[0], &us[1], &us[2], &us[3], &us[4], &us[5], &busy)
+		v.merchant).Scan(&us[0], &us[1], &us[2], &us[3], &us[4], &us[5], &us[6], &busy)
 	return Work{Subscription: instant(us[0]), Pending: instant(us[1]), Collect: instant(us[2]), Age: instant(us[3]),
-		Notices: instant(us[4]), Lease: instant(us[5]), Busy: busy}, err
+		Notices: instant(us[4]), Lease: instant(us[5]), Forget: instant(us[6]), Busy: busy}, err
 }
 
 // Backlog counts what waits, for operators.
@@ -110,6 +112,7 @@ const merchantsDue = `SELECT id FROM (SELECT id, notices_at, CAST($1 AS BIGINT) 
 	OR (SELECT MIN(check_at) FROM attempt WHERE merchant_id = m.id AND check_at IS NOT NULL AND lease_until IS NULL) <= now
 	OR (SELECT MIN(collect_at) FROM activity WHERE merchant_id = m.id AND collect_at IS NOT NULL AND claimed_by IS NULL) <= now
 	OR (SELECT MIN(age_at) FROM activity WHERE merchant_id = m.id AND age_at IS NOT NULL) <= now
+	OR (SELECT MIN(forget_at) FROM payment_method WHERE merchant_id = m.id AND forget_at IS NOT NULL) <= now
 	ORDER BY id`
 
 // MerchantIDs lists the merchants of the installation.
