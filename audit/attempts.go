@@ -180,14 +180,14 @@ func becomes(t *billing.Attempt) (billing.ActivityKind, billing.ActivityState) {
 	return "", ""
 }
 
-// ofPart reports whether a refund gives back a part of a payment, which goes on
+// ofPart reports whether a refund gives back of a payment, and the payment goes on
 // paying for what it paid for.
 func (p *asked) ofPart(t *billing.Attempt) bool {
 	if len(t.Details.Targets) != 1 {
 		return false
 	}
 	pay := p.activities[t.Details.Targets[0]]
-	return pay != nil && t.Amount.Minor() < pay.Amount.Minor()
+	return pay != nil && (t.Amount.Minor() < pay.Amount.Minor() || t.Details.Keeps)
 }
 
 // checkBecomes holds an attempt against the activity that it has become.

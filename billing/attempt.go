@@ -108,12 +108,26 @@ type Details struct {
 	// declined, the customer's code is free again.
 	Enrolls bool `json:"enrolls,omitempty"`
 
+	// Keeps says of a refund that what was paid for stays paid: what is given back is
+	// not owed again.
+	Keeps bool `json:"keeps,omitempty"`
+
 	// Round counts the voids of an authorisation that were refused before this one.
 	Round int `json:"round,omitempty"`
 
 	// Extra is what the request said that means nothing to the core, for
 	// whoever is told of the outcome; never a password or a number of a card.
 	Extra map[string]string `json:"extra,omitempty"`
+}
+
+// Erase takes out what somebody said, and leaves what the books need.
+func (d *Details) Erase() {
+	d.Code, d.Note, d.InvoiceList, d.Extra = "", "", "", nil
+	if d.Sale != nil {
+		sale := *d.Sale
+		sale.Number, sale.Previous = "", ""
+		d.Sale = &sale
+	}
 }
 
 // JSON is the form in which details are kept; none are kept as "".

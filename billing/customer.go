@@ -37,6 +37,11 @@ type Note struct {
 // Name is first and last name, blank between.
 func (c *Customer) Name() string { return strings.TrimSpace(c.FirstName + " " + c.LastName) }
 
+// Gone is what is left of a customer of whom nothing is.
+func (c *Customer) Gone(at time.Time) Customer {
+	return Customer{MerchantID: c.MerchantID, ID: c.ID, AccountID: c.AccountID, Standing: StandingGone, CreatedAt: c.CreatedAt, UpdatedAt: at}
+}
+
 // Agree brings a customer's standing into line after Active was changed by itself;
 // was is what it was before. A customer of whom only Active is known stays so.
 func (c *Customer) Agree(was bool) {

@@ -11,6 +11,7 @@ const (
 	CustomerChanged        EventKind = "customer.changed"
 	CustomerClosed         EventKind = "customer.closed"
 	CustomerReopened       EventKind = "customer.reopened"
+	CustomerErased         EventKind = "customer.erased" // what is left is what the books need
 	PaymentMethodAdded     EventKind = "payment_method.added"
 	PaymentMethodChanged   EventKind = "payment_method.changed"
 	PaymentMethodForgotten EventKind = "payment_method.forgotten" // its number is gone

@@ -27,6 +27,7 @@ const (
 	Suspended SubscriptionStatus = "suspended" // by the system
 	Cancelled SubscriptionStatus = "cancelled"
 	Expired   SubscriptionStatus = "expired" // every payment of a fixed term is made
+	Gone      SubscriptionStatus = "gone"    // erased: no answer tells of it any more
 )
 
 // Subscription bills a customer a plan's price on a series of dates.
@@ -66,7 +67,9 @@ type Subscription struct {
 }
 
 // Ended reports whether the subscription will never bill again.
-func (s *Subscription) Ended() bool { return s.Status == Cancelled || s.Status == Expired }
+func (s *Subscription) Ended() bool {
+	return s.Status == Cancelled || s.Status == Expired || s.Status == Gone
+}
 
 // Complete reports whether a fixed term has issued its last invoice.
 func (s *Subscription) Complete() bool { return s.Term == Fixed && s.Issued >= s.Length }

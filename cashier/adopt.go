@@ -125,8 +125,7 @@ func (b *book) dismiss(ctx context.Context, a *billing.Attempt) error {
 		return nil
 	}
 	c := b.customers[a.CustomerID]
-	*c = billing.Customer{MerchantID: c.MerchantID, ID: c.ID, AccountID: c.AccountID, Standing: billing.StandingGone,
-		CreatedAt: c.CreatedAt, UpdatedAt: b.at}
+	*c = c.Gone(b.at)
 	if err := b.tx.ReleaseCodes(ctx, store.CustomerNoun, int64(c.ID)); err != nil {
 		return err
 	}

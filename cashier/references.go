@@ -150,7 +150,7 @@ func (s *Session) ownScope(n store.Noun, c *billing.Customer) func() ([]int64, e
 func (s *Session) Subscription(ctx context.Context, v *store.View, c *billing.Customer, r Ref) (*billing.Subscription, error) {
 	load := func(id int64) (*billing.Subscription, error) {
 		sub, err := v.Subscription(ctx, billing.SubscriptionID(id))
-		if err == nil && sub.CustomerID != c.ID {
+		if err == nil && (sub.CustomerID != c.ID || sub.Status == billing.Gone) {
 			return nil, billing.Errorf(billing.NotFound, "subscription not found")
 		}
 		return sub, err

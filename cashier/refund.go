@@ -12,6 +12,7 @@ type RefundRequest struct {
 	Amount int64               // minor units, 0 for all of it
 	By     billing.AttemptKind // AskVoid, AskRefund, or "" for a void where that can still be
 	Ends   bool                // the subscription that it paid for ends at once
+	Keeps  bool                // of a refund of all: what was paid for stays paid, as it does when a part is refunded
 	Note   string
 }
 
@@ -22,7 +23,7 @@ type RefundRequest struct {
 // customer, who has it already.
 func (c *Cashier) Refund(ctx context.Context, s *Session, payment billing.ActivityID, r RefundRequest) (*billing.Activity, error) {
 	var pay *billing.Activity
-	u := undoing{note: r.Note, kind: r.By}
+	u := undoing{note: r.Note, kind: r.By, keeps: r.Keeps}
 	err := s.Books.View(ctx, func(v *store.View) (err error) {
 		if pay, err = v.Activity(ctx, payment); err != nil {
 			return err

@@ -546,7 +546,7 @@ func (b *book) approveReversal(ctx context.Context, a *billing.Attempt) (err err
 			}
 		}()
 	}
-	if a.Amount != pay.Amount {
+	if a.Amount != pay.Amount || a.Details.Keeps {
 		b.giveBack(pay, by, a)
 		return nil
 	}

@@ -149,7 +149,7 @@ func (j *judgement) term(s *subscription) {
 	for _, a := range j.activities {
 		waits = waits || a.subscription == s.id && a.period >= 0 && (a.open > 0 || pending[a.id])
 	}
-	if !waits && s.status != billing.Expired && s.status != billing.Cancelled {
+	if !waits && s.status != billing.Expired && s.status != billing.Cancelled && s.status != billing.Gone {
 		j.fault("term", "subscription %d has issued its last invoice and owes nothing, and is %s", s.id, s.status)
 	}
 }

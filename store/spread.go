@@ -12,12 +12,12 @@ import (
 
 // together are the tables of the installation as a whole that are copied to each
 // machine of a spread database, because what is spread refers to them or a
-// merchant is found by them. installation, node and compatible stay where the
+// merchant is found by them. installation, node, compatible and scrub stay where the
 // programs connect.
 var together = []string{"merchant", "directory"}
 
 // alone are the tables that stay on the one machine.
-var alone = []string{"installation", "node", "compatible", versionTable}
+var alone = []string{"installation", "node", "compatible", "scrub", versionTable}
 
 // link is a foreign key.
 type link struct{ table, name, text string }

@@ -70,7 +70,7 @@ func (t *Tx) LockSubscriptions(ctx context.Context, ids []billing.SubscriptionID
 // LockLive locks and reads those of a customer's subscriptions that have not ended.
 func (t *Tx) LockLive(ctx context.Context, c billing.CustomerID) ([]*billing.Subscription, error) {
 	return sqldb.Query(ctx, t.tx, scanSubscription, `SELECT `+subscriptionColumns+` FROM subscription
-		WHERE merchant_id = $1 AND customer_id = $2 AND status NOT IN ('cancelled', 'expired') ORDER BY id`+t.tx.ForUpdate(), t.merchant, c)
+		WHERE merchant_id = $1 AND customer_id = $2 AND status NOT IN ('cancelled', 'expired', 'gone') ORDER BY id`+t.tx.ForUpdate(), t.merchant, c)
 }
 
 // LockSubscriptionOf locks and reads one subscription of a customer.
@@ -114,6 +114,7 @@ type SubscriptionFilter struct {
 func (v *View) Subscriptions(ctx context.Context, c billing.CustomerID, f SubscriptionFilter) ([]*billing.Subscription, error) {
 	q := newSelect(v, "subscription", subscriptionColumns)
 	q.equal("customer_id", c)
+	q.compare("status", "<>", billing.Gone)
 	if f.Plan != 0 {
 		q.equal("plan_id", f.Plan)
 	}

@@ -21,6 +21,14 @@ type Transaction struct {
 	Invoices []billing.ActivityID // that it pays, the first first; of a decline what it was for, of a refund what was paid
 }
 
+// GivenBack is how much of a payment was refunded, in minor units.
+func (t *Transaction) GivenBack() (minor int64) {
+	for _, r := range t.Refunds {
+		minor += r.Amount.Minor()
+	}
+	return minor
+}
+
 // TransactionShow is which transactions a list shows.
 type TransactionShow string
 

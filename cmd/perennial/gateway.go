@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/httpd"
@@ -139,8 +140,31 @@ func (g *gateway) Run(ctx context.Context) error {
 	if g.courier != nil {
 		parts.Go(func() { told = g.courier.Run(ctx) })
 	}
+	parts.Go(func() { g.scrub(ctx) })
 	served := g.server.Serve(ctx)
 	stop()
 	parts.Wait()
 	return errors.Join(served, billed, told)
+}
+
+// scrubEvery is how often the server looks whether somebody was erased whose bytes
+// are still in the file.
+const scrubEvery = time.Hour
+
+// scrub rewrites the file when somebody was erased.
+func (g *gateway) scrub(ctx context.Context) {
+	ticker := time.NewTicker(scrubEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if done, err := g.store.Scrub(ctx); err != nil {
+				g.log.ErrorContext(ctx, "the bytes of who was erased are still in the database: it is tried again in an hour", "error", err)
+			} else if done {
+				g.log.InfoContext(ctx, "the database was rewritten without the bytes of who was erased")
+			}
+		}
+	}
 }

@@ -140,11 +140,18 @@ CREATE TABLE counter (
 CREATE INDEX reference_counted ON reference (merchant_id, noun, object_id)
     WHERE noun IN ('client_number', 'schedule_number');
 
+-- When people were erased whose bytes are perhaps still in the file.
+CREATE TABLE scrub (
+    id        {{int}} PRIMARY KEY CHECK (id = 1),
+    wanted_at {{int}} NOT NULL
+) {{strict}};
+
 -- Looks at a card that took no money: few, beside the charges of a merchant.
 CREATE INDEX attempt_verification ON attempt (merchant_id, customer_id, id) WHERE kind = 'authorize';
 
 -- +goose Down
 DROP INDEX attempt_verification;
+DROP TABLE scrub;
 DROP INDEX reference_counted;
 DROP TABLE counter;
 DROP TABLE posted_form;
