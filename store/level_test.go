@@ -27,7 +27,7 @@ const versionTable = "perennial_version"
 // wholeTables are the tables of the installation as a whole. They are small, and
 // stay together where the others are spread by merchant.
 var wholeTables = map[string]bool{
-	"merchant": true, "directory": true, "installation": true, "node": true, "compatible": true, versionTable: true,
+	"merchant": true, "directory": true, "installation": true, "node": true, "compatible": true, "scrub": true, versionTable: true,
 }
 
 // levels are the numbers of the migrations, rising.

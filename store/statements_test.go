@@ -270,6 +270,7 @@ var acrossMerchants = map[string]string{
 	"pg_class":                                    "how the tables lie",
 	"pg_dist_partition":                           "whether the tables are spread",
 	"FROM compatible":                             "which programs the schema is for",
+	"scrub":                                       "whether the files still hold bytes of who was erased",
 }
 
 // spread are the tables that are spread by merchant, where a statement names them.
