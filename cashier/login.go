@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -44,7 +45,30 @@ type Proof struct {
 // is recognised without hashing it again, and it also opens a login that
 // somebody else's guesses have locked.
 func (c *Cashier) Authenticate(ctx context.Context, p Proof) (*Session, error) {
-	merchant, login, err := c.Store.Identify(ctx, LoginDirectory, p.Name)
+	return c.authenticate(ctx, LoginDirectory, p)
+}
+
+// KeyDirectory is the kind of name under which API keys stand in the directory of
+// the installation, each by its KeyName.
+const KeyDirectory = "api-key"
+
+// KeyName is the name under which the directory knows an API key. It finds the
+// key's login and does not show the key, which has to be made by chance: who can
+// guess it can see that the guess is right.
+func KeyName(key billing.Secret) string {
+	sum := sha256.Sum256([]byte("perennial api key\x00" + key.Reveal()))
+	return hex.EncodeToString(sum[:])
+}
+
+// AuthenticateKey opens the session of the login that an API key belongs to. It
+// is Authenticate for clients that have a key for both name and password.
+func (c *Cashier) AuthenticateKey(ctx context.Context, key billing.Secret, from netip.Addr) (*Session, error) {
+	return c.authenticate(ctx, KeyDirectory, Proof{Name: KeyName(key), Password: key, Address: from})
+}
+
+// authenticate proves the login behind a name of one kind.
+func (c *Cashier) authenticate(ctx context.Context, kind string, p Proof) (*Session, error) {
+	merchant, login, err := c.Store.Identify(ctx, kind, p.Name)
 	if billing.KindOf(err) == billing.NotFound {
 		if err := c.gate.waste(ctx, p.Password); err != nil {
 			return nil, err

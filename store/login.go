@@ -60,6 +60,12 @@ func (t *Tx) Enter(ctx context.Context, kind, name string, object int64) error {
 	return err
 }
 
+// Leave gives up the names of a kind that an object of the merchant's has.
+func (t *Tx) Leave(ctx context.Context, kind string, object int64) error {
+	_, err := t.tx.Exec(ctx, `DELETE FROM directory WHERE merchant_id = $1 AND kind = $2 AND object_id = $3`, t.merchant, kind, object)
+	return err
+}
+
 // Login reads a login.
 func (v *View) Login(ctx context.Context, id billing.LoginID) (*billing.Login, error) {
 	l, err := sqldb.One(ctx, v.tx, scanLogin,

@@ -119,14 +119,30 @@ CREATE TABLE note (
 CREATE INDEX note_customer ON note (merchant_id, customer_id, id);
 
 -- What a browser's form that was posted straight here came to, until somebody asks.
+-- proof is the merchant's signature under it: one that came to something is not
+-- carried out twice.
 CREATE TABLE posted_form (
     merchant_id {{int}} NOT NULL REFERENCES merchant (id),
     key         TEXT NOT NULL,
     kind        TEXT NOT NULL,
+    proof       TEXT NOT NULL,
     status      {{int}} NOT NULL,
     content     TEXT NOT NULL,
     created_at  {{int}} NOT NULL,
     PRIMARY KEY (merchant_id, key)
+) {{strict}};
+
+CREATE INDEX posted_form_age ON posted_form (merchant_id, created_at);
+CREATE INDEX posted_form_proof ON posted_form (merchant_id, proof);
+
+-- What a merchant and its clients prove messages to each other with, sealed; by
+-- the name of what it is for.
+CREATE TABLE merchant_secret (
+    merchant_id {{int}} NOT NULL REFERENCES merchant (id),
+    name        TEXT NOT NULL,
+    sealed      {{bytes}} NOT NULL,
+    updated_at  {{int}} NOT NULL,
+    PRIMARY KEY (merchant_id, name)
 ) {{strict}};
 
 -- The last number of each series in which a merchant's objects are counted, and the
@@ -154,6 +170,7 @@ DROP INDEX attempt_verification;
 DROP TABLE scrub;
 DROP INDEX reference_counted;
 DROP TABLE counter;
+DROP TABLE merchant_secret;
 DROP TABLE posted_form;
 DROP TABLE note;
 DROP TABLE redemption;
