@@ -81,6 +81,7 @@ type work struct {
 	plans    map[string]*billing.Plan  // of the file, by account and code
 	taken    map[store.Noun]codePlaces // by the file
 	lookups  map[string]store.Identity // of the file's logins, by name
+	keys     map[string]store.Identity // of the file's API keys, by cashier.KeyName
 
 	problems Problems
 	steps    []step
@@ -113,8 +114,12 @@ func (o *Options) survey(ctx context.Context, m *merchant) (*work, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys, err := o.lookUpKeys(ctx, m.Logins)
+	if err != nil {
+		return nil, err
+	}
 	begin := func(v *store.View) *work {
-		return &work{Options: o, file: m, have: have, view: v, lookups: lookups, accounts: make(map[string]*owner),
+		return &work{Options: o, file: m, have: have, view: v, lookups: lookups, keys: keys, accounts: make(map[string]*owner),
 			plans: make(map[string]*billing.Plan), taken: make(map[store.Noun]codePlaces)}
 	}
 	if have == nil {
@@ -145,10 +150,16 @@ func (w *work) all(ctx context.Context) error {
 	if err := w.logins(ctx); err != nil {
 		return err
 	}
+	if err := w.secrets(ctx); err != nil {
+		return err
+	}
 	for _, p := range w.file.Plans {
 		if err := w.plan(ctx, p); err != nil {
 			return err
 		}
+	}
+	if err := w.coupons(ctx); err != nil {
+		return err
 	}
 	for _, c := range w.file.Customers {
 		if err := w.customer(ctx, c); err != nil {

@@ -43,6 +43,7 @@ var (
 	foreignForm = pattern{regexp.MustCompile(`^[^\s/]([^/]{0,98}[^\s/])?$`), "must be up to 100 characters without a slash, and none of them at the ends a blank"}
 	envForm     = pattern{regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`), "must be the name of an environment variable"}
 	countryForm = pattern{regexp.MustCompile(`^([A-Z]{2,3})?$`), "must be a country code of two or three capital letters (ISO 3166-1)"}
+	secretForm  = pattern{regexp.MustCompile(`^[a-z][a-z0-9_]{0,59}$`), "must be up to 60 small letters, digits and _, beginning with a letter"}
 	routingForm = pattern{regexp.MustCompile(`^[0-9]{6,9}$`), "must be a routing number of 6 to 9 digits"}
 )
 
@@ -125,9 +126,21 @@ func (m *merchant) check(ps *Problems) {
 		l.check(ps)
 	}
 	seen = make(map[string]place)
+	for _, s := range m.Secrets {
+		if s.check(ps); required(ps, s.Where, "name", s.Name) {
+			once(ps, seen, s.Where, "name", s.Name)
+		}
+	}
+	seen = make(map[string]place)
 	for _, p := range m.Plans {
 		if p.check(ps) {
 			once(ps, seen, p.Where, "code", p.Account+"/"+p.Code)
+		}
+	}
+	seen = make(map[string]place)
+	for _, c := range m.Coupons {
+		if c.check(ps); required(ps, c.Where, "code", c.Code) {
+			once(ps, seen, c.Where, "code", c.Code)
 		}
 	}
 	seen = make(map[string]place)
@@ -203,13 +216,17 @@ func (l *login) check(ps *Problems) {
 	oneOf(ps, l.Where, "role", l.Role, billing.RoleAPI, billing.RoleAdmin, billing.RoleClerk)
 	form(ps, l.Where, "password_env", l.PasswordEnv, envForm)
 	given := 0
-	for _, present := range []bool{!l.Password.IsZero(), l.PasswordEnv != "", !l.PasswordHash.IsZero()} {
+	for _, present := range []bool{!l.Password.IsZero(), l.PasswordEnv != "", !l.PasswordHash.IsZero(), !l.APIKey.IsZero(), l.APIKeyEnv != ""} {
 		if present {
 			given++
 		}
 	}
 	if given > 1 {
-		ps.add(l.Where, "", "only one of password, password_env and password_hash can be given")
+		ps.add(l.Where, "", "only one of password, password_env, password_hash, api_key and api_key_env can be given")
+	}
+	form(ps, l.Where, "api_key_env", l.APIKeyEnv, envForm)
+	if k := l.APIKey.Reveal(); k != "" && !keyForm(k) {
+		ps.add(l.Where, "api_key", "must be %d to %d visible ASCII characters without a colon, made by chance", shortestAPIKey, longestAPIKey)
 	}
 	if !l.PasswordHash.IsZero() && !hashForm(l.PasswordHash.Reveal()) {
 		ps.add(l.Where, "password_hash", "must be argon2id in PHC form, $argon2id$v=19$m=...,t=...,p=...$salt$hash, with m up to %d, t up to %d and p up to %d",
@@ -259,11 +276,70 @@ func hashForm(s string) bool {
 	return true
 }
 
+// The bounds of an API key.
+const (
+	shortestAPIKey = 12
+	longestAPIKey  = 100
+)
+
+// keyForm reports whether a text can be an API key: the name of HTTP Basic
+// authentication, which a colon ends.
+func keyForm(key string) bool {
+	for _, r := range key {
+		if r <= ' ' || r > '~' || r == ':' {
+			return false
+		}
+	}
+	return len(key) >= shortestAPIKey && len(key) <= longestAPIKey
+}
+
+func (s *secret) check(ps *Problems) {
+	form(ps, s.Where, "name", s.Name, secretForm)
+	form(ps, s.Where, "value_env", s.ValueEnv, envForm)
+	if s.Value.IsZero() == (s.ValueEnv == "") {
+		ps.add(s.Where, "value", "or value_env is required, and not both")
+	}
+	if v := s.Value.Reveal(); v != "" && len(v) < shortestKey {
+		ps.add(s.Where, "value", "must have at least %d characters", shortestKey)
+	}
+}
+
+// check refuses what the coupon's own rules will not see before it is made.
+func (c *coupon) check(ps *Problems) {
+	form(ps, c.Where, "code", c.Code, foreignForm)
+	oneOf(ps, c.Where, "lasts", c.Lasts, billing.LastsOnce, billing.LastsForever, billing.LastsMonths)
+	within(ps, c.Where, "percent", c.Percent, [2]int64{0, 100})
+	within(ps, c.Where, "amount", c.Amount, amounts)
+	within(ps, c.Where, "months", c.Months, counts)
+	within(ps, c.Where, "max_redemptions", c.MaxRedemptions, [2]int64{0, billing.MaxAmount})
+}
+
+// checkOffer finds what is wrong with what a plan offers beside its price.
+func (p *plan) checkOffer(ps *Problems) {
+	within(ps, p.Where, "setup_fee", p.Setup, amounts)
+	within(ps, p.Where, "trial_length", p.TrialLength, counts)
+	if p.TrialUnit != nil {
+		oneOf(ps, p.Where, "trial_unit", *p.TrialUnit, "days", "months")
+	}
+	seen := make(map[string]place)
+	for _, a := range p.AddOns {
+		if required(ps, a.Where, "code", a.Code) {
+			once(ps, seen, a.Where, "code", a.Code)
+			form(ps, a.Where, "code", a.Code, foreignForm)
+		}
+		within(ps, a.Where, "amount", a.Amount, amounts)
+		if a.Amount == nil {
+			ps.add(a.Where, "amount", "is required")
+		}
+	}
+}
+
 // check reports whether the plan can be named.
 func (p *plan) check(ps *Problems) bool {
 	oneOf(ps, p.Where, "cycle", p.Cycle, billing.Weekly, billing.Monthly, billing.Quarterly, billing.HalfYearly, billing.Yearly)
 	within(ps, p.Where, "amount", p.Amount, amounts)
 	within(ps, p.Where, "tax", p.Tax, amounts)
+	p.checkOffer(ps)
 	form(ps, p.Where, "code", p.Code, foreignForm)
 	account := required(ps, p.Where, "account", p.Account)
 	return required(ps, p.Where, "code", p.Code) && account

@@ -189,7 +189,7 @@ func (w *work) endpoint(e *endpoint, old *billing.Endpoint, account *owner) erro
 			w.wrong(e.Where, "settings", "%s", messageOf(err))
 		}
 	}
-	secrets, given := w.secrets(e)
+	secrets, given := w.endpointSecrets(e)
 	if old == nil {
 		w.newEndpoint(e, account, secrets)
 		return nil
@@ -272,9 +272,9 @@ func merge(had, secrets billing.EndpointSecrets, given []string) billing.Endpoin
 	return had
 }
 
-// secrets are those that the file gives in the clear, by themselves or by the
+// endpointSecrets are those that the file gives in the clear, by themselves or by the
 // names of environment variables, and which they are.
-func (w *work) secrets(e *endpoint) (s billing.EndpointSecrets, given []string) {
+func (w *work) endpointSecrets(e *endpoint) (s billing.EndpointSecrets, given []string) {
 	for _, one := range []struct {
 		key   string
 		value billing.Secret

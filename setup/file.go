@@ -43,7 +43,9 @@ type merchant struct {
 	Velocity  *velocity        `yaml:"velocity"`
 	Accounts  []*account       `yaml:"accounts"`
 	Logins    []*login         `yaml:"logins"`
+	Secrets   []*secret        `yaml:"secrets"`
 	Plans     []*plan          `yaml:"plans"`
+	Coupons   []*coupon        `yaml:"coupons"`
 	Customers []*customer      `yaml:"customers"`
 	Endpoints []*endpoint      `yaml:"endpoints"`
 }
@@ -80,6 +82,8 @@ type login struct {
 	Password     billing.Secret `yaml:"password"`
 	PasswordEnv  string         `yaml:"password_env"`
 	PasswordHash billing.Secret `yaml:"password_hash"`
+	APIKey       billing.Secret `yaml:"api_key"`
+	APIKeyEnv    string         `yaml:"api_key_env"`
 	Accounts     []string       `yaml:"accounts"`
 	AllowRawData *bool          `yaml:"allow_raw_data"`
 	AllowedIPs   []string       `yaml:"allowed_ips"`
@@ -95,6 +99,44 @@ type plan struct {
 	Amount  *int64        `yaml:"amount"`
 	Tax     *int64        `yaml:"tax"`
 	Active  *bool         `yaml:"active"`
+
+	Description *string  `yaml:"description"`
+	SuccessURL  *string  `yaml:"success_url"`
+	CancelURL   *string  `yaml:"cancel_url"`
+	Setup       *int64   `yaml:"setup_fee"`
+	TrialLength *int64   `yaml:"trial_length"`
+	TrialUnit   *string  `yaml:"trial_unit"`
+	AddOns      []*addOn `yaml:"add_ons"`
+}
+
+// addOn is something that a plan offers beside itself.
+type addOn struct {
+	Where  place
+	Code   string `yaml:"code"`
+	Name   string `yaml:"name"`
+	Amount *int64 `yaml:"amount"`
+}
+
+// secret is what a merchant and its clients prove messages to each other with.
+type secret struct {
+	Where    place
+	Name     string         `yaml:"name"`
+	Value    billing.Secret `yaml:"value"`
+	ValueEnv string         `yaml:"value_env"`
+}
+
+type coupon struct {
+	Where          place
+	Code           string              `yaml:"code"`
+	Name           *string             `yaml:"name"`
+	Percent        *int64              `yaml:"percent"`
+	Amount         *int64              `yaml:"amount"`
+	Lasts          billing.CouponLasts `yaml:"lasts"`
+	Months         *int64              `yaml:"months"`
+	RedeemBy       billing.Date        `yaml:"redeem_by"`
+	MaxRedemptions *int64              `yaml:"max_redemptions"`
+	Plans          []string            `yaml:"plans"`
+	Active         *bool               `yaml:"active"`
 }
 
 type customer struct {

@@ -26,6 +26,30 @@ func (o *Options) lookUp(ctx context.Context, logins []*login) (map[string]store
 	return found, nil
 }
 
+// lookUpKeys finds the API keys in the directory of the installation.
+func (o *Options) lookUpKeys(ctx context.Context, logins []*login) (map[string]store.Identity, error) {
+	found := make(map[string]store.Identity)
+	for _, l := range logins {
+		key := l.APIKey
+		if l.APIKeyEnv != "" && o.Env != nil {
+			value, _ := o.Env(l.APIKeyEnv)
+			key = billing.NewSecret(value)
+		}
+		if key.IsZero() {
+			continue
+		}
+		id, err := o.Cashier.Store.Lookup(ctx, cashier.KeyDirectory, cashier.KeyName(key))
+		if billing.KindOf(err) == billing.NotFound {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		found[cashier.KeyName(key)] = id
+	}
+	return found, nil
+}
+
 // logins looks at the merchant's logins.
 func (w *work) logins(ctx context.Context) error {
 	for _, l := range w.file.Logins {
@@ -57,9 +81,10 @@ func (w *work) newLogin(ctx context.Context, l *login) error {
 	}
 	required(&w.problems, l.Where, "role", string(l.Role))
 	password, given := w.password(l)
-	if !given && l.PasswordHash.IsZero() && l.PasswordEnv == "" {
-		w.wrong(l.Where, "", "one of password, password_env and password_hash is required for a new login")
+	if !given && l.PasswordHash.IsZero() && l.PasswordEnv == "" && l.APIKeyEnv == "" {
+		w.wrong(l.Where, "", "one of password, password_env, password_hash, api_key and api_key_env is required for a new login")
 	}
+	w.keyOf(l, password, 0)
 	made := &billing.Login{Name: l.Name}
 	l.apply(made)
 	w.create(l.Where, "login", codes(w.file.Code, l.Name), func(ctx context.Context) error {
@@ -72,6 +97,11 @@ func (w *work) newLogin(ctx context.Context, l *login) error {
 		return w.Cashier.Store.Update(ctx, w.want.ID, func(tx *store.Tx) error {
 			if err := tx.InsertLogin(ctx, made); err != nil {
 				return err
+			}
+			if l.keyed() {
+				if err := tx.Enter(ctx, cashier.KeyDirectory, cashier.KeyName(password), int64(made.ID)); err != nil {
+					return err
+				}
 			}
 			return tx.Enter(ctx, cashier.LoginDirectory, made.Name, int64(made.ID))
 		})
@@ -100,8 +130,11 @@ func (w *work) oldLogin(ctx context.Context, l *login, have *billing.Login) erro
 	case !l.PasswordHash.IsZero():
 		fresh = l.PasswordHash.Reveal() != have.PasswordHash
 	}
+	if l.keyed() && w.keyOf(l, password, have.ID) {
+		fresh = true
+	}
 	if fresh {
-		changed = append(changed, "password")
+		changed = append(changed, l.proof())
 	}
 	w.modify(l.Where, Change{Noun: "login", Name: codes(w.file.Code, l.Name), Fields: changed}, func(ctx context.Context) error {
 		hash := ""
@@ -122,6 +155,16 @@ func (w *work) oldLogin(ctx context.Context, l *login, have *billing.Login) erro
 			if fresh { // a new password is a new beginning
 				now.PasswordHash, now.Failures, now.LockedUntil = hash, 0, time.Time{}
 			}
+			if fresh {
+				if err := tx.Leave(ctx, cashier.KeyDirectory, int64(now.ID)); err != nil {
+					return err
+				}
+			}
+			if fresh && l.keyed() {
+				if err := tx.Enter(ctx, cashier.KeyDirectory, cashier.KeyName(password), int64(now.ID)); err != nil {
+					return err
+				}
+			}
 			return tx.UpdateLogin(ctx, now)
 		})
 	})
@@ -141,9 +184,42 @@ func (l *login) apply(to *billing.Login) (changed fields) {
 	return changed
 }
 
+// keyed reports whether the login is proved by an API key.
+func (l *login) keyed() bool { return !l.APIKey.IsZero() || l.APIKeyEnv != "" }
+
+// proof is what the login is proved by, as a change names it.
+func (l *login) proof() string {
+	if l.keyed() {
+		return "api_key"
+	}
+	return "password"
+}
+
+// keyOf looks whether an API key can be a login's, and reports whether it is not
+// yet. 0 is a login that is still to be made.
+func (w *work) keyOf(l *login, key billing.Secret, id billing.LoginID) (fresh bool) {
+	if !l.keyed() || key.IsZero() {
+		return false
+	}
+	if l.APIKeyEnv != "" && !keyForm(key.Reveal()) {
+		w.wrong(l.Where, "api_key_env", "must be %d to %d visible ASCII characters without a colon, made by chance", shortestAPIKey, longestAPIKey)
+	}
+	holder, taken := w.keys[cashier.KeyName(key)]
+	if taken && (w.have == nil || holder.Merchant != w.have.ID || billing.LoginID(holder.Object) != id) {
+		w.wrong(l.Where, "api_key", "is the key of another login of this installation")
+	}
+	return !taken
+}
+
 // password is the one that the file gives in the clear, by itself or by the
-// name of an environment variable.
+// name of an environment variable. An API key is the password of its login.
 func (w *work) password(l *login) (p billing.Secret, given bool) {
+	switch {
+	case l.APIKeyEnv != "":
+		return w.fromEnv(l.Where, "api_key_env", l.APIKeyEnv)
+	case !l.APIKey.IsZero():
+		return l.APIKey, true
+	}
 	if l.PasswordEnv == "" {
 		return l.Password, !l.Password.IsZero()
 	}

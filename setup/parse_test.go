@@ -22,15 +22,15 @@ func TestParse(t *testing.T) {
 		{"comments", "# nothing\n---\n# nothing\n", "the file names no merchants; it begins with the key merchants"},
 		{"a list", "- code: demo", "line 1: must be keys with values"},
 		{"syntax", "merchants:\n\t- code", "yaml: line 2: found character that cannot start any token"},
-		{"unknown key", head + "  naem: Demo\n", "line 3: merchants[0]: unknown key naem; the keys here are code, name, mode, zone, currency, clock, settings, velocity, accounts, logins, plans, customers, endpoints"},
+		{"unknown key", head + "  naem: Demo\n", "line 3: merchants[0]: unknown key naem; the keys here are code, name, mode, zone, currency, clock, settings, velocity, accounts, logins, secrets, plans, coupons, customers, endpoints"},
 		{"endpoints", head + "  endpoints: [{code: a, url: \"https://u:s3cret@example.com\"}, {code: a, hmac_key: x, hmac_key_env: Y}, {code: b, url: gopher://x}]\n",
 			"line 3: merchants[0].endpoints[0].url: must not hold a name and password; give them as login and password\n" +
 				"line 3: merchants[0].endpoints[1].code: comes twice; it is in line 3 as merchants[0].endpoints[0].code\n" +
 				"line 3: merchants[0].endpoints[1].hmac_key_env: and hmac_key exclude each other\n" +
 				"line 3: merchants[0].endpoints[2].url: must begin with https:// or http://"},
-		{"key that may be a secret", head + "  S3cret!: x\n", "line 3: merchants[0]: unknown key; the keys here are code, name, mode, zone, currency, clock, settings, velocity, accounts, logins, plans, customers, endpoints"},
+		{"key that may be a secret", head + "  S3cret!: x\n", "line 3: merchants[0]: unknown key; the keys here are code, name, mode, zone, currency, clock, settings, velocity, accounts, logins, secrets, plans, coupons, customers, endpoints"},
 		{"key twice", head + "  name: A\n  name: B\n", "line 4: merchants[0]: the key name comes twice"},
-		{"merge", head + "  <<: {name: A}\n", "line 3: merchants[0]: unknown key; the keys here are code, name, mode, zone, currency, clock, settings, velocity, accounts, logins, plans, customers, endpoints"},
+		{"merge", head + "  <<: {name: A}\n", "line 3: merchants[0]: unknown key; the keys here are code, name, mode, zone, currency, clock, settings, velocity, accounts, logins, secrets, plans, coupons, customers, endpoints"},
 		{"alias", "merchants:\n- &m {code: demo}\n- *m\n", "line 3: merchants[1]: aliases (*name) are not read; write the value out"},
 		{"tag", head + "  name: !secret x\n", "line 3: merchants[0].name: tags (!name) are not read; write the value without one"},
 		{"binary", head + "  name: !!binary aGVsbG8=\n", "line 3: merchants[0].name: tags (!name) are not read; write the value without one"},
@@ -55,7 +55,7 @@ func TestParse(t *testing.T) {
 		{"account", head + "  accounts: [{name: A}]\n", "line 3: merchants[0].accounts[0].code: is required"},
 		{"account twice", head + "  accounts:\n  - code: 1\n  - code: '1'\n", "line 5: merchants[0].accounts[1].code: comes twice; it is in line 4 as merchants[0].accounts[0].code"},
 		{"role", head + "  logins: [{name: a, role: root}]\n", "line 3: merchants[0].logins[0].role: must be one of api, admin, clerk"},
-		{"two passwords", head + "  logins: [{name: a, password: b, password_env: C}]\n", "line 3: merchants[0].logins[0]: only one of password, password_env and password_hash can be given"},
+		{"two passwords", head + "  logins: [{name: a, password: b, password_env: C}]\n", "line 3: merchants[0].logins[0]: only one of password, password_env, password_hash, api_key and api_key_env can be given"},
 		{"hash", head + "  logins: [{name: a, password_hash: plain}]\n", "line 3: merchants[0].logins[0].password_hash: must be argon2id in PHC form, $argon2id$v=19$m=...,t=...,p=...$salt$hash, with m up to 262144, t up to 10 and p up to 16"},
 		{"costly hash", head + "  logins: [{name: a, password_hash: \"$argon2id$v=19$m=1048576,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2g\"}]\n", "line 3: merchants[0].logins[0].password_hash: must be argon2id in PHC form, $argon2id$v=19$m=...,t=...,p=...$salt$hash, with m up to 262144, t up to 10 and p up to 16"},
 		{"address", head + "  logins: [{name: a, allowed_ips: [10.0.0.0/8, 10.0.0.300]}]\n", "line 3: merchants[0].logins[0].allowed_ips: element 1 must be an address such as 192.0.2.1, a prefix such as 192.0.2.0/24 or a range such as 192.0.2.10-192.0.2.20"},

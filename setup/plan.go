@@ -2,6 +2,7 @@ package setup
 
 import (
 	"context"
+	"slices"
 
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/cashier"
@@ -56,6 +57,33 @@ func (p *plan) apply(to *billing.Plan) (changed fields) {
 	setMoney(&changed, "amount", &to.Amount, p.Amount)
 	setMoney(&changed, "tax", &to.Tax, p.Tax)
 	set(&changed, "active", &to.Active, p.Active)
+	return append(changed, p.applyOffer(&to.Offer)...)
+}
+
+// applyOffer brings what a plan offers beside its price to what the file says.
+func (p *plan) applyOffer(to *billing.Offer) (changed fields) {
+	set(&changed, "description", &to.Description, p.Description)
+	set(&changed, "success_url", &to.SuccessURL, p.SuccessURL)
+	set(&changed, "cancel_url", &to.CancelURL, p.CancelURL)
+	set(&changed, "setup_fee", &to.Setup, p.Setup)
+	if p.TrialLength != nil {
+		setInt(&changed, "trial_length", &to.TrialLength, p.TrialLength)
+		if to.TrialLength > 0 && to.TrialUnit == "" {
+			to.TrialUnit = "days"
+		}
+	}
+	set(&changed, "trial_unit", &to.TrialUnit, p.TrialUnit)
+	if p.AddOns == nil {
+		return changed
+	}
+	var offered []billing.AddOn
+	for _, a := range p.AddOns {
+		offered = append(offered, billing.AddOn{Code: a.Code, Name: a.Name, Unit: *a.Amount})
+	}
+	if !slices.Equal(to.AddOns, offered) {
+		to.AddOns = offered
+		changed = append(changed, "add_ons")
+	}
 	return changed
 }
 
