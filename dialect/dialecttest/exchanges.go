@@ -185,9 +185,10 @@ func (p *player) show(r Reply) string {
 }
 
 var (
-	// Ids of the core, made at the time at which the wall of a shop stands, and
-	// numbers of 19 digits (protocols/ccbill.md 3.3).
-	idPattern = regexp.MustCompile(`\b(?:[1-9]\d{17,18}|01\d{17})\b`)
+	// Ids of the core, made at the time at which the wall of a shop stands, numbers
+	// of 19 digits (protocols/ccbill.md 3.3), and 32 hexadecimal digits
+	// (protocols/recurly-v1.md 2.2).
+	idPattern = regexp.MustCompile(`\b(?:[1-9]\d{17,18}|01\d{17}|[0-9a-f]{32})\b`)
 
 	// Tokens hold the id of their payment method.
 	tokenPattern = regexp.MustCompile(`\b(CC|BA)0*([1-9]\d{17,18})(\d{4})\b`)
