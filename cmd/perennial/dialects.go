@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/perennial-billing/perennial/dialect/ccbill"
+	"github.com/perennial-billing/perennial/dialect/recurly"
 	"github.com/perennial-billing/perennial/dialect/unipay"
 	"github.com/perennial-billing/perennial/httpd"
 	"github.com/perennial-billing/perennial/notify"
@@ -21,20 +22,25 @@ type wire struct {
 func (c *core) dialects(s serving) []wire {
 	brake := httpd.NewBrake(httpd.BrakeConfig{})
 	clicks := ccbill.New(ccbill.Options{Cashier: c.cashier, Brake: brake, Log: c.log})
-	return []wire{
+	wires := []wire{
 		{ccbill.ChargingPath, clicks},
 		{ccbill.ManagementPath, clicks},
 		{ccbill.ExtractPath, clicks},
 		{unipay.Prefix, unipay.New(unipay.Options{Cashier: c.cashier, Brake: brake, Wake: c.runner.Wake, Log: c.log, MaxBody: s.MaxBody})},
 	}
+	site := recurly.New(recurly.Options{Cashier: c.cashier, Brake: brake, Wake: c.runner.Wake, Log: c.log})
+	for _, pattern := range recurly.Patterns() {
+		wires = append(wires, wire{pattern, site})
+	}
+	return wires
 }
 
 // dialectSettings checks what a set-up file says of each wire.
 func dialectSettings() map[string]func(json.RawMessage) error {
-	return map[string]func(json.RawMessage) error{unipay.Name: unipay.CheckSettings, ccbill.Name: ccbill.CheckSettings}
+	return map[string]func(json.RawMessage) error{unipay.Name: unipay.CheckSettings, ccbill.Name: ccbill.CheckSettings, recurly.Name: recurly.CheckSettings}
 }
 
 // forms are how the wires tell events.
 func forms() []*notify.Form {
-	return []*notify.Form{ccbill.Webhooks()}
+	return []*notify.Form{ccbill.Webhooks(), recurly.Push()}
 }
