@@ -26,9 +26,10 @@ type book struct {
 	allocations []billing.Allocation
 	entries     []billing.Entry
 	events      []billing.Event
-	attempts    []*billing.Attempt    // new
-	counted     []store.CountedCharge // by velocity controls, of attempts
-	answered    []*billing.Attempt    // changed
+	attempts    []*billing.Attempt                     // new
+	counted     []store.CountedCharge                  // by velocity controls, of attempts
+	asked       map[billing.AttemptID]*billing.Attempt // of which answers are being written down
+	answered    []*billing.Attempt                     // changed
 	subs        []*billing.Subscription
 	born        []*billing.Subscription         // made in this transaction
 	paid        map[billing.SubscriptionID]bool // whose invoices were covered

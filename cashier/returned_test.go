@@ -2,6 +2,7 @@ package cashier_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/perennial-billing/perennial/audit"
@@ -77,5 +78,52 @@ func TestMoneyOutComesBack(t *testing.T) {
 2020-01-03 refund-reversal 30.00 open 0.00 posted due 2020-01-03
 2020-01-03 refund-reversal 5.00 open 0.00 posted due 2020-01-03
 `)
+	})
+}
+
+// TestVoidedClaimAnsweredWithItsVoid has the outcome of a void become known at the
+// same time as what the bank says of the claim that it took back: the claim is
+// taken back once.
+func TestVoidedClaimAnsweredWithItsVoid(t *testing.T) {
+	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
+		ctx := context.Background()
+		customer := s.Customer("customer1")
+		account := s.BankAccount(customer, "account1")
+		paid := charge(t, s, customer, cashier.ChargeRequest{Amount: 3000, Method: account})
+		lost := []sandbox.Fault{{On: []string{"void"}, Do: sandbox.CutAfter, Count: 1}, {On: []string{sandbox.OnLookup}, Do: sandbox.ErrorBefore, Count: 1}}
+		if err := s.Bank.SetFaults(ctx, s.Merchant.Code, lost...); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Cashier.Reverse(ctx, s.Session(), customer, cashier.Ref{ID: int64(paid.Activity.ID)}, ""); billing.KindOf(err) != billing.OutcomeUnknown {
+			t.Fatalf("reversed: %v", err)
+		}
+		s.SetClock("2020-01-02")
+		session := s.Session()
+		answers := map[billing.AttemptKind]cashier.Answer{}
+		err := s.Store.View(ctx, s.Merchant.ID, func(v *store.View) error {
+			list, err := v.Attempts(ctx, store.Page{Limit: 10})
+			for _, a := range list {
+				answer, failure := s.Cashier.Rescue(ctx, session.Merchant, cashier.Order{Attempt: a, Ask: true}, session.Now)
+				err = errors.Join(err, failure)
+				answers[a.Kind] = answer
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		both := []cashier.Answer{answers[billing.AskVoid], answers[billing.AskCharge]}
+		if both[0].Outcome.State != billing.AttemptApproved || both[1].Outcome.State != billing.AttemptDeclined {
+			t.Fatalf("the bank says %v of the void, %v of the claim", both[0].Outcome, both[1].Outcome)
+		}
+		if _, err := s.Cashier.Settle(ctx, session.Merchant, session.Now, both); err != nil {
+			t.Fatal(err)
+		}
+		s.Balanced()
+		for _, ledger := range []billing.Ledger{"cash:sandbox", "transit:sandbox", billing.Receivable} {
+			if n := s.Balance(ledger); n != 0 {
+				t.Errorf("%s is %d", ledger, n)
+			}
+		}
 	})
 }

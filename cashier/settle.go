@@ -2,6 +2,7 @@ package cashier
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -71,6 +72,7 @@ func (c *Cashier) settle(ctx context.Context, m *billing.Merchant, at time.Time,
 		if b, err = openBook(ctx, tx, m, at, payers(answers)); err != nil {
 			return err
 		}
+		b.asked = attempts
 		var existing []billing.ActivityID
 		for _, a := range attempts {
 			existing = append(existing, a.Details.Targets...)
@@ -563,15 +565,23 @@ func (b *book) approveReversal(ctx context.Context, a *billing.Attempt) (err err
 	return nil
 }
 
-// closeParent stops asking about a claim that was voided before it settled.
+// closeParent stops asking about a claim that was voided before it settled. An
+// answer to that very claim may be at hand in the same batch, and then says
+// nothing new.
 func (b *book) closeParent(ctx context.Context, a *billing.Attempt) error {
-	parents, err := b.tx.LockAttempts(ctx, []billing.AttemptID{a.Parent})
-	if err != nil {
-		return err
+	p := b.asked[a.Parent]
+	if p == nil {
+		parents, err := b.tx.LockAttempts(ctx, []billing.AttemptID{a.Parent})
+		if err != nil {
+			return err
+		}
+		p = parents[a.Parent]
 	}
-	if p := parents[a.Parent]; p != nil {
+	if p != nil {
 		p.State, p.CheckAt, p.LeaseUntil = billing.AttemptApproved, time.Time{}, time.Time{}
-		b.answered = append(b.answered, p)
+		if !slices.Contains(b.answered, p) {
+			b.answered = append(b.answered, p)
+		}
 	}
 	return nil
 }
