@@ -381,3 +381,42 @@ func TestPretendedCards(t *testing.T) {
 		}
 	})
 }
+
+// TestForgottenUnderWay: a claim whose request was lost, and whose card was forgotten
+// meanwhile, is not sent again and stays unknown for nobody; the debt waits, and is
+// paid with what comes next.
+func TestForgottenUnderWay(t *testing.T) {
+	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
+		ctx := context.Background()
+		c := s.Customer("ann")
+		first := setInfo(t, s, c, info("4111111111111111"))
+		s.Subscribe(c, s.Plan("gold", billing.Monthly, 2000), cashier.Ref{ID: int64(first.Method.ID)}, "2020-01-10")
+		if err := s.Bank.SetFaults(ctx, s.Merchant.Code, sandbox.Fault{On: []string{"charge"}, Do: sandbox.CutBefore, Count: 1}); err != nil {
+			t.Fatal(err)
+		}
+		s.MoveTo("2020-01-10")
+		if err := s.Cashier.ClearBillingInfo(ctx, s.Session(), c); err != nil {
+			t.Fatal(err)
+		}
+		rescue(t, s, time.Hour, time.Hour, time.Hour, time.Hour, time.Hour, time.Hour)
+		want := `2020-01-10 invoice 20.00 open 20.00 posted due 2020-01-10
+2020-01-10 claim 20.00 open 0.00 declined due 2020-01-10
+`
+		if got := s.Books(c); got != want {
+			t.Errorf("got\n%swant\n%s", got, want)
+		}
+		proved(t, s)
+		if got := setInfo(t, s, c, info("4111111111111111")); got.Refused != nil {
+			t.Errorf("%+v", got.Refused)
+		}
+		if s.Journal()[sandbox.LineCapture] != 1 {
+			t.Error("not captured once")
+		}
+		proved(t, s)
+		gone := cashier.Ref{ID: int64(first.Method.ID)}
+		_, err := s.Cashier.ModifyPaymentMethod(ctx, s.Session(), c, gone, func(m *billing.PaymentMethod) error { m.Active = true; return nil })
+		if billing.KindOf(err) != billing.State {
+			t.Errorf("what was forgotten is switched on: %v", err)
+		}
+	})
+}

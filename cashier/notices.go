@@ -195,7 +195,7 @@ func (c *Cashier) changeMethod(ctx context.Context, b *book, a *billing.Attempt,
 		return nil
 	}
 	m, err := b.tx.PaymentMethod(ctx, a.PaymentMethodID)
-	if err != nil {
+	if err != nil || !m.Vaulted() { // what was forgotten stays so
 		return err
 	}
 	keys, err := c.keys(b.merchant)

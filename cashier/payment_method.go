@@ -107,7 +107,7 @@ func (s *Session) fromToken(ctx context.Context, v *store.View, keys *vault.Keys
 	if err != nil {
 		return r, err
 	}
-	if !s.Login.Reaches(m.AccountID) {
+	if !s.Login.Reaches(m.AccountID) || !m.Vaulted() {
 		return r, billing.Errorf(billing.NotFound, "token not found")
 	}
 	number, err := keys.Open(m.Sealed, sealedFor(m.ID))
@@ -135,6 +135,9 @@ func (c *Cashier) ModifyPaymentMethod(ctx context.Context, s *Session, customer,
 		}
 		if m, err = s.PaymentMethod(ctx, &tx.View, owner, r); err != nil {
 			return err
+		}
+		if !m.Vaulted() {
+			return billing.Errorf(billing.State, "the payment method was forgotten; give another")
 		}
 		before := *m
 		if err := change(m); err != nil {

@@ -266,6 +266,11 @@ func (b *book) postpone(a *billing.Attempt, o billing.Outcome) {
 		}
 		b.touch(d)
 	}
+	if pay := b.known[a.ActivityID]; pay != nil { // it stood there as unknown
+		pay.State = billing.Declined
+		b.touch(pay)
+		b.event(billing.PaymentDeclined, a.CustomerID, int64(pay.ID))
+	}
 }
 
 // postponement is how long a claim waits for a processor that is out of reach.

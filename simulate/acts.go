@@ -172,6 +172,9 @@ func (w *world) trouble(a Act, shop *shop, r *rand.Rand) {
 		case r.IntN(4) == 0:
 			f.On = []string{sandbox.OnNotices}
 		}
+		if w.story.Cards && slices.Contains(f.On, acts[0]) {
+			f.On = append(slices.Clone(f.On), string(billing.AskAuthorize))
+		}
 		w.log("  trouble %+v", f)
 		faults = append(faults, f)
 	}
@@ -187,6 +190,12 @@ func (w *world) client(a Act, shop *shop, r *rand.Rand) verb {
 	customer, ok := pick(shop.customers, a.A)
 	x := wish{Act: a, shop: shop, who: customer, r: r, wire: a.Lot%3 == 0}
 	if do := w.moneyVerb(x); do != nil {
+		if !ok {
+			return none
+		}
+		return do
+	}
+	if do := w.cardVerb(x); do != nil {
 		if !ok {
 			return none
 		}

@@ -26,6 +26,7 @@ func (w *world) judge() error {
 		j.sums()
 		j.covers()
 		j.outcomes()
+		j.held()
 		j.bank()
 		j.claims()
 		j.debts()
@@ -138,6 +139,9 @@ func (j *judgement) outcomes() {
 		case a.state == billing.Sending, a.state == billing.AttemptUnknown:
 			j.fault("attempt", "%s %d is %s for ever", a.kind, a.id, a.state)
 		}
+		if a.kind == billing.AskAuthorize || a.kind == billing.AskVoid && a.activity == 0 {
+			continue // a look at a card is in nobody's account
+		}
 		if x := j.activity[a.activity]; x == nil && a.state != billing.AttemptDeclined {
 			j.fault("attempt", "%s %d is %s and has no activity", a.kind, a.id, a.state)
 		}
@@ -151,6 +155,34 @@ func (j *judgement) outcomes() {
 		}
 	}
 }
+
+// held checks that nothing that was authorised is held, unless the bank has refused
+// to let go of it for as long as it is asked.
+func (j *judgement) held() {
+	refused, let := map[int64]int{}, map[int64]int{}
+	for _, a := range j.attempts {
+		if a.kind != billing.AskVoid || a.activity != 0 {
+			continue
+		}
+		if a.state == billing.AttemptApproved {
+			let[a.parent]++
+		} else {
+			refused[a.parent]++
+		}
+	}
+	for _, a := range j.attempts {
+		switch {
+		case a.kind != billing.AskAuthorize:
+		case a.state != billing.AttemptApproved && let[a.id]+refused[a.id] != 0:
+			j.fault("held", "%s %d is %s, and was let go of", a.kind, a.id, a.state)
+		case a.state == billing.AttemptApproved && let[a.id] != 1 && refused[a.id] < mostVoids:
+			j.fault("held", "%s %d was let go of %d times, and refused to be %d times", a.kind, a.id, let[a.id], refused[a.id])
+		}
+	}
+}
+
+// mostVoids is how often the cashier asks for the void of an authorisation.
+const mostVoids = 8
 
 // purse is where the money of one attempt lies.
 type purse struct{ cash, transit int64 }

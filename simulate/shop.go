@@ -68,6 +68,9 @@ func (w *world) openShop(n int) error {
 		Fees: billing.Fees{Enrollment: fee(500), SoftDecline: fee(150), HardDecline: fee(250), Retry: fee(100), Chargeback: fee(1500),
 			Freeze: fee(200), FrozenBilling: fee(300), Late: fee(700), LateAfterDays: []int{1, 5, 30}[r.IntN(3)]},
 	}
+	if w.story.Cards {
+		settings.ForgetAfterMonths = 1 + n%3
+	}
 	m := &billing.Merchant{Code: fmt.Sprintf("m%d", n), Name: "Merchant", Mode: billing.Test, Zone: zone, Currency: "USD", Settings: settings}
 	at := time.Date(2020, time.Month(1+r.IntN(12)), 1+r.IntN(31), r.IntN(24), r.IntN(60), 0, 0, time.UTC)
 	switch r.IntN(4) {

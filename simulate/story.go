@@ -3,6 +3,7 @@ package simulate
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 )
 
@@ -47,6 +48,9 @@ const (
 	actGoOn       Kind = "go-on"      // whoever stands still goes on
 	actKill       Kind = "kill"       // a process dies
 	actInstalment Kind = "part"       // pay an invoice by name
+	actLook       Kind = "look"       // ask whether a card would pay
+	actInfo       Kind = "info"       // give a customer something new to pay with, or change what is known of it
+	actClear      Kind = "clear"      // have what a customer pays with forgotten
 )
 
 // Act is one step of a story.
@@ -68,8 +72,9 @@ type Story struct {
 	Seed      uint64
 	Merchants int
 	Processes int
-	Deaths    int // per million steps
-	Idle      int // per cent of acts after which workers are left standing where they are
+	Deaths    int  // per million steps
+	Idle      int  // per cent of acts after which workers are left standing where they are
+	Cards     bool // cards are looked at, replaced and forgotten too
 	Acts      []Act
 }
 
@@ -123,7 +128,25 @@ func Tell(seed uint64) Story {
 			}
 		}
 	}
+	if seed%cardsEvery == 0 {
+		s.addCards()
+	}
 	return s
+}
+
+// cardsEvery is how many seeds have one story in which cards are replaced. The acts
+// are strewn among those that the seed gives without them, by a lot of their own, so
+// that all other stories are as they were.
+const cardsEvery = 4
+
+func (s *Story) addCards() {
+	s.Cards = true
+	r := lottery(s.Seed, 4)
+	kinds := []Kind{actLook, actInfo, actInfo, actInfo, actClear}
+	for range 4 + r.IntN(12) {
+		a := s.act(kinds[r.IntN(len(kinds))], r, r.IntN(s.Merchants))
+		s.Acts = slices.Insert(s.Acts, s.Merchants+r.IntN(len(s.Acts)-s.Merchants+1), a)
+	}
 }
 
 func (s *Story) act(k Kind, r *rand.Rand, m int) Act {
