@@ -84,7 +84,7 @@ func (c *Cashier) AddNote(ctx context.Context, s *Session, customer Ref, text st
 	if text == "" || utf8.RuneCountInString(text) > longestNote {
 		return nil, billing.FieldError(billing.Invalid, "note", "must have from 1 to %d characters", longestNote)
 	}
-	err = c.update(ctx, s, func(tx *store.Tx) error {
+	err = c.rehearsable(ctx, s, func(tx *store.Tx) error {
 		owner, err := s.Customer(ctx, &tx.View, customer)
 		if err != nil {
 			return err

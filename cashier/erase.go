@@ -19,7 +19,7 @@ const customerNoun = "customer"
 // what becomes of that could no longer be told to anybody.
 func (c *Cashier) Erase(ctx context.Context, s *Session, r Ref) error {
 	wall := c.Now()
-	return c.update(ctx, s, func(tx *store.Tx) error {
+	return c.rehearsable(ctx, s, func(tx *store.Tx) error {
 		named, err := s.Customer(ctx, &tx.View, r)
 		if err != nil {
 			return err
@@ -85,7 +85,7 @@ func (b *book) leaveAlone(c billing.CustomerID) {
 // What is owed for it is taken back, because nobody could say what it is for.
 func (c *Cashier) EraseSubscription(ctx context.Context, s *Session, customer, r Ref) error {
 	wall := c.Now()
-	return c.update(ctx, s, func(tx *store.Tx) error {
+	return c.rehearsable(ctx, s, func(tx *store.Tx) error {
 		owner, err := s.Customer(ctx, &tx.View, customer)
 		if err != nil {
 			return err

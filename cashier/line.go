@@ -132,7 +132,7 @@ func (c *Cashier) AddAdjustment(ctx context.Context, s *Session, customer, sub R
 	if _, err := r.line(s, billing.LineAdjustment); err != nil {
 		return nil, err
 	}
-	err = c.update(ctx, s, func(tx *store.Tx) error {
+	err = c.rehearsable(ctx, s, func(tx *store.Tx) error {
 		owner, err := s.Customer(ctx, &tx.View, customer)
 		if err != nil {
 			return err
@@ -169,20 +169,26 @@ func (s *Session) adjust(ctx context.Context, tx *store.Tx, sub *billing.Subscri
 	case sub.Amount.Currency() != l.Amount.Currency():
 		return nil, billing.Errorf(billing.State, "the subscription is in another currency")
 	}
-	waiting, err := tx.WaitingLines(ctx, []billing.CustomerID{sub.CustomerID})
+	waiting, err := waitingFor(ctx, tx, sub)
 	if err != nil {
 		return nil, err
 	}
-	sum := sub.NextShare().Minor() + l.Amount.Minor()
+	if sum := sub.NextShare().Minor() + l.Amount.Minor() + waiting; sum < 0 || sum > billing.MaxAmount {
+		return nil, billing.FieldError(billing.Invalid, "adjustment", "would bring the next bill below nought, or above %d", int64(billing.MaxAmount))
+	}
+	return l, wait(ctx, tx, l, sub.CustomerID, sub.ID)
+}
+
+// waitingFor is what the lines come to that wait for the next billing of a
+// subscription.
+func waitingFor(ctx context.Context, tx *store.Tx, sub *billing.Subscription) (sum int64, err error) {
+	waiting, err := tx.WaitingLines(ctx, []billing.CustomerID{sub.CustomerID})
 	for _, w := range waiting[sub.CustomerID] {
 		if w.SubscriptionID == sub.ID {
 			sum += w.Amount.Minor()
 		}
 	}
-	if sum < 0 || sum > billing.MaxAmount {
-		return nil, billing.FieldError(billing.Invalid, "amount", "would bring the next bill below nought, or above %d", int64(billing.MaxAmount))
-	}
-	return l, wait(ctx, tx, l, sub.CustomerID, sub.ID)
+	return sum, err
 }
 
 // RemoveLine removes a charge or adjustment that waits, or takes back a credit that

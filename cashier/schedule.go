@@ -11,7 +11,8 @@ import (
 // AddSchedule makes a schedule for a customer, on terms with a start. It is held
 // until ReleaseSchedule, and makes no invoice and moves no money by itself. The
 // plan behind it is the one that stands in for all terms of its account, see Sell.
-func (c *Cashier) AddSchedule(ctx context.Context, s *Session, customer Ref, t billing.ScheduleTerms) (sub *billing.Subscription, err error) {
+// A first adjustment waits for the first bill; nil is none.
+func (c *Cashier) AddSchedule(ctx context.Context, s *Session, customer Ref, t billing.ScheduleTerms, first *LineRequest) (sub *billing.Subscription, err error) {
 	if t.Start.IsZero() {
 		return nil, billing.FieldError(billing.Missing, "start", "is required")
 	}
@@ -50,6 +51,11 @@ func (c *Cashier) AddSchedule(ctx context.Context, s *Session, customer Ref, t b
 		}
 		if err := tx.SaveAdjustments(ctx, sub, adjustments, s.Now); err != nil {
 			return err
+		}
+		if first != nil {
+			if _, err := s.adjust(ctx, tx, sub, *first); err != nil {
+				return err
+			}
 		}
 		return tx.InsertEvents(ctx, []billing.Event{s.event(billing.SubscriptionCreated, owner.ID, int64(sub.ID))})
 	})
@@ -91,7 +97,7 @@ func (c *Cashier) ModifySchedule(ctx context.Context, s *Session, customer, r Re
 			return nil, billing.Errorf(billing.State, "the schedule is over")
 		}
 		if change.Terms != nil {
-			if err := s.agree(sub, a, change.Terms); err != nil {
+			if err := s.agree(ctx, tx, sub, a, change.Terms); err != nil {
 				return nil, err
 			}
 		}
@@ -108,14 +114,22 @@ func (c *Cashier) ModifySchedule(ctx context.Context, s *Session, customer, r Re
 	})
 }
 
-// agree gives a schedule changed terms.
-func (s *Session) agree(sub *billing.Subscription, a []billing.Adjustment, change func(*billing.ScheduleTerms)) error {
+// agree gives a schedule changed terms, if the adjustments that wait for its next
+// bill leave something of it.
+func (s *Session) agree(ctx context.Context, tx *store.Tx, sub *billing.Subscription, a []billing.Adjustment, change func(*billing.ScheduleTerms)) error {
 	t := sub.ScheduleTerms()
 	change(&t)
 	if err := t.Check(s.Today()); err != nil {
 		return err
 	}
-	return sub.Agree(t, a)
+	if err := sub.Agree(t, a); err != nil {
+		return err
+	}
+	waiting, err := waitingFor(ctx, tx, sub)
+	if err == nil && sub.NextShare().Minor()+waiting < 0 {
+		err = billing.FieldError(billing.State, "amount", "is less than what the waiting adjustments take off the next bill")
+	}
+	return err
 }
 
 // ReleaseSchedule lets a schedule be billed, if it is not already.

@@ -46,7 +46,7 @@ func terms(t testing.TB, start string, change ...func(*billing.ScheduleTerms)) b
 // schedule makes one that is let go on.
 func schedule(t testing.TB, s *cashiertest.Shop, customer cashier.Ref, r billing.ScheduleTerms) cashier.Ref {
 	t.Helper()
-	sub, err := s.Cashier.AddSchedule(context.Background(), s.Session(), customer, r)
+	sub, err := s.Cashier.AddSchedule(context.Background(), s.Session(), customer, r, nil)
 	ok(t, err)
 	ref := cashier.Ref{ID: int64(sub.ID)}
 	_, err = s.Cashier.ReleaseSchedule(context.Background(), s.Session(), customer, ref)
@@ -135,7 +135,7 @@ func TestScheduleConfirmedLate(t *testing.T) {
 			cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
 				ctx := context.Background()
 				c := client(t, s, "ann", "4111111111111111")
-				sub, err := s.Cashier.AddSchedule(ctx, s.Session(), c, terms(t, "2020-01-10"))
+				sub, err := s.Cashier.AddSchedule(ctx, s.Session(), c, terms(t, "2020-01-10"), nil)
 				ok(t, err)
 				ref := cashier.Ref{ID: int64(sub.ID)}
 				walk(t, s, "2020-03-20", daily)
@@ -181,7 +181,7 @@ func TestClientStanding(t *testing.T) {
 				ctx := context.Background()
 				c := client(t, s, "ann", "4111111111111111")
 				sub := schedule(t, s, c, terms(t, "2020-01-10"))
-				held, err := s.Cashier.AddSchedule(ctx, s.Session(), c, terms(t, "2020-01-11"))
+				held, err := s.Cashier.AddSchedule(ctx, s.Session(), c, terms(t, "2020-01-11"), nil)
 				ok(t, err)
 				stand := func(active bool) {
 					_, err := s.Cashier.ModifyClient(ctx, s.Session(), c, cashier.ClientChange{Customer: func(c *billing.Customer) error {
@@ -283,7 +283,7 @@ func TestRehearsal(t *testing.T) {
 		c := client(t, s, "ann", "4111111111111111")
 		r := s.Session()
 		r.Rehearsal = true
-		sub, err := s.Cashier.AddSchedule(ctx, r, c, terms(t, "2020-01-10"))
+		sub, err := s.Cashier.AddSchedule(ctx, r, c, terms(t, "2020-01-10"), nil)
 		if err != nil || sub.ID == 0 {
 			t.Fatalf("%v, %v", sub, err)
 		}

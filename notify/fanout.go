@@ -98,7 +98,7 @@ func (f *fan) tell(ctx context.Context, e billing.Event) {
 		number := func(ctx context.Context, id billing.AttemptID, make func() string) (string, error) {
 			return cashier.AttemptNumber(ctx, f.tx, id, make)
 		}
-		messages, err := encode(ctx, form, &Telling{View: &f.tx.View, Merchant: f.merchant, Event: e, Endpoints: to, Number: number})
+		messages, err := encode(ctx, form, &Telling{View: &f.tx.View, Merchant: f.merchant, Event: e, Endpoints: to, Number: number, Count: f.tx.Count})
 		if err != nil {
 			f.unsaid = append(f.unsaid, fmt.Errorf("event %d (%s) in the form of %s: %w", e.ID, e.Kind, form.Dialect, err))
 			continue

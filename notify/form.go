@@ -48,6 +48,9 @@ type Telling struct {
 	// Number is the number by which an attempt is known on the dialect's wire. One
 	// that has none gets the one that make gives, see cashier.AttemptNumber.
 	Number func(ctx context.Context, id billing.AttemptID, make func() string) (string, error)
+
+	// Count tells the small numbers of objects, see store.Tx.Count.
+	Count func(ctx context.Context, n store.Noun, names []string, first int64) (map[string]int64, error)
 }
 
 // Endpoint is an endpoint with what is secret of it.

@@ -33,7 +33,7 @@ var erasures = []string{
 	`UPDATE activity SET code = '', masked = '', note = '', invoice_list = '' WHERE merchant_id = $1 AND customer_id = $2`,
 	`UPDATE adjustment SET note = '' WHERE merchant_id = $1 AND subscription_id IN (
 		SELECT id FROM subscription WHERE merchant_id = $1 AND customer_id = $2)`,
-	`UPDATE subscription SET code = '', note = '', status = 'gone', next_date = '', next_at = NULL, pending_change = ''
+	`UPDATE subscription SET code = '', note = '', status = 'gone', next_date = '', next_at = NULL, pending_change = '', plan_name = '', composition = ''
 		WHERE merchant_id = $1 AND customer_id = $2`,
 	`UPDATE parked SET reason = '' WHERE merchant_id = $1 AND customer_id = $2`,
 	`UPDATE event SET waiting = NULL WHERE merchant_id = $1 AND customer_id = $2 AND waiting`,
@@ -68,7 +68,7 @@ func (t *Tx) EraseSubscription(ctx context.Context, id billing.SubscriptionID, w
 		`UPDATE line SET description = '' WHERE merchant_id = $1 AND subscription_id = $2`,
 		`UPDATE activity SET code = '', note = '', invoice_list = '' WHERE merchant_id = $1 AND subscription_id = $2`,
 		`UPDATE adjustment SET note = '' WHERE merchant_id = $1 AND subscription_id = $2`,
-		`UPDATE subscription SET code = '', note = '', status = 'gone', next_date = '', next_at = NULL, pending_change = ''
+		`UPDATE subscription SET code = '', note = '', status = 'gone', next_date = '', next_at = NULL, pending_change = '', plan_name = '', composition = ''
 			WHERE merchant_id = $1 AND id = $2`,
 	} {
 		if _, err := t.tx.Exec(ctx, q, t.merchant, id); err != nil {

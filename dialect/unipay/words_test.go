@@ -330,8 +330,8 @@ func TestKinds(t *testing.T) {
 func TestFieldsOfTheCore(t *testing.T) {
 	elsewhere := []string{"billed", "name", "percent", "reason", "until", // of requests that only a migration or an operator makes
 		"days", "initial", "initial_days", "lifetime", "next", "number", "rebilled", "rebills", "recurring", "replaces", "signed_up", "void", // of sales
-		"add_ons", "count", "cycle", "day", "lasts", "max_redemptions", "months", "plans", "quantity", "setup", "standing", "start", "tax_rate",
-		"trial_length", "trial_unit", "unit"} // of schedules, composed prices and coupons
+		"add_ons", "adjustment", "count", "coupon", "cycle", "day", "description", "end_date", "lasts", "max_redemptions", "months", "plans", "quantity", "setup", "standing", "start", "tax_rate",
+		"trial_ends_at", "trial_length", "trial_unit", "unit"} // of schedules, composed prices and coupons
 	named := map[string]bool{}
 	for _, dir := range []string{"cashier", "store", "billing"} {
 		for _, f := range source(t, dir) {
