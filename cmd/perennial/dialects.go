@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/perennial-billing/perennial/dialect/billingcircle"
 	"github.com/perennial-billing/perennial/dialect/ccbill"
 	"github.com/perennial-billing/perennial/dialect/recurly"
 	"github.com/perennial-billing/perennial/dialect/unipay"
@@ -22,7 +23,10 @@ type wire struct {
 func (c *core) dialects(s serving) []wire {
 	brake := httpd.NewBrake(httpd.BrakeConfig{})
 	clicks := ccbill.New(ccbill.Options{Cashier: c.cashier, Brake: brake, Log: c.log})
+	circle := billingcircle.New(billingcircle.Options{Cashier: c.cashier, Brake: brake, Wake: c.runner.Wake, Log: c.log})
 	wires := []wire{
+		{billingcircle.Path, circle},
+		{billingcircle.TestPath, circle},
 		{ccbill.ChargingPath, clicks},
 		{ccbill.ManagementPath, clicks},
 		{ccbill.ExtractPath, clicks},
@@ -37,10 +41,11 @@ func (c *core) dialects(s serving) []wire {
 
 // dialectSettings checks what a set-up file says of each wire.
 func dialectSettings() map[string]func(json.RawMessage) error {
-	return map[string]func(json.RawMessage) error{unipay.Name: unipay.CheckSettings, ccbill.Name: ccbill.CheckSettings, recurly.Name: recurly.CheckSettings}
+	return map[string]func(json.RawMessage) error{unipay.Name: unipay.CheckSettings, ccbill.Name: ccbill.CheckSettings,
+		recurly.Name: recurly.CheckSettings, billingcircle.Name: billingcircle.CheckSettings}
 }
 
 // forms are how the wires tell events.
 func forms() []*notify.Form {
-	return []*notify.Form{ccbill.Webhooks(), recurly.Push()}
+	return []*notify.Form{ccbill.Webhooks(), recurly.Push(), billingcircle.ITN()}
 }
