@@ -83,7 +83,7 @@ func TestDictionaries(t *testing.T) {
 	checkDictionary(t, kinds, codesOf(transactionTypes))
 	checkDictionary(t, instruments, codesOf(accountTypes))
 	checkDictionary(t, terms, codesOf(subscriptionTypes))
-	checkDictionary(t, statuses, codesOf(subscriptionStatuses))
+	checkDictionary(t, statuses, codesOf(subscriptionStatuses), billing.Gone)
 	checkDictionary(t, cycles, codesOf(billingCycleTypes), billing.Semimonthly)
 	checkDictionary(t, adjustments, codesOf(adjustmentTypes))
 	for _, row := range paymentOptionTypes {
