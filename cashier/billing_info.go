@@ -177,7 +177,7 @@ func owing(open []*billing.Activity, today billing.Date) []billing.Money {
 func (c *Cashier) collectInfo(ctx context.Context, s *Session, customer Ref, r *BillingInfoRequest, sum billing.Money, method *billing.PaymentMethodID) (*Receipt, error) {
 	request := ChargeRequest{Amount: sum.Minor(), Currency: sum.Currency(), SecurityCode: r.SecurityCode, Extra: r.Extra}
 	var made billing.PaymentMethodID
-	receipt, err := c.charge(ctx, s, &request, func(tx *store.Tx) (*billing.Customer, error) {
+	receipt, err := c.charge(ctx, &intent{s: s, r: &request, payer: func(tx *store.Tx) (*billing.Customer, error) {
 		owner, err := s.Customer(ctx, &tx.View, customer)
 		if err != nil {
 			return nil, err
@@ -216,7 +216,7 @@ func (c *Cashier) collectInfo(ctx context.Context, s *Session, customer Ref, r *
 		}
 		request.Method, request.Adopts = Ref{ID: int64(made)}, made
 		return owner, nil
-	})
+	}})
 	if err == nil {
 		*method = made
 	}

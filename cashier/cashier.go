@@ -60,7 +60,10 @@ type Options struct {
 // them may work on one database.
 type Cashier struct {
 	Options
-	gate *gate
+	gate     *gate
+	lookups  company[string, *lookup]
+	intents  company[billing.MerchantID, *intent]
+	outcomes company[billing.MerchantID, *outcome]
 }
 
 // New makes a Cashier.
@@ -77,7 +80,9 @@ func New(o Options) *Cashier {
 	if o.Step == nil {
 		o.Step = func(context.Context, string) {}
 	}
-	return &Cashier{Options: o, gate: newGate()}
+	c := &Cashier{Options: o, gate: newGate()}
+	c.lookups.desks, c.intents.desks, c.outcomes.desks = 1, o.Store.Clerks(), o.Store.Clerks()
+	return c
 }
 
 // Session is who is asking: a login whose word has been proved, and the

@@ -60,19 +60,14 @@ const chargeScope = "charge"
 // unknown outcome is an activity in state unknown, which Rescue clears up and
 // which must not be charged again meanwhile.
 func (c *Cashier) Charge(ctx context.Context, s *Session, customer Ref, r ChargeRequest) (*Receipt, error) {
-	return c.charge(ctx, s, &r, func(tx *store.Tx) (*billing.Customer, error) {
-		if customer.ID != 0 {
-			if err := tx.ForeseeCharge(ctx, billing.CustomerID(customer.ID), billing.PaymentMethodID(r.Method.ID)); err != nil {
-				return nil, err
-			}
-		}
+	return c.charge(ctx, &intent{s: s, r: &r, customer: billing.CustomerID(customer.ID), payer: func(tx *store.Tx) (*billing.Customer, error) {
 		return s.Customer(ctx, &tx.View, customer)
-	})
+	}})
 }
 
-// charge charges whoever payer finds, or makes, in the transaction that writes
-// the intention down; it may complete the request.
-func (c *Cashier) charge(ctx context.Context, s *Session, r *ChargeRequest, payer func(*store.Tx) (*billing.Customer, error)) (*Receipt, error) {
+// charge charges whoever the payer of an intent is.
+func (c *Cashier) charge(ctx context.Context, i *intent) (*Receipt, error) {
+	s, r := i.s, i.r
 	if err := checkAmount(r.Amount, r.Tax); err != nil {
 		return nil, err
 	}
@@ -83,48 +78,24 @@ func (c *Cashier) charge(ctx context.Context, s *Session, r *ChargeRequest, paye
 	if err != nil {
 		return nil, err
 	}
-	keys, err := c.keys(s.Merchant)
-	if err != nil {
+	if i.keys, err = c.keys(s.Merchant); err != nil {
 		return nil, err
 	}
-	var attempt *billing.Attempt
-	var earlier *billing.Attempt
-	var number billing.Secret
-	err = c.update(ctx, s, func(tx *store.Tx) error {
-		attempt, earlier = nil, nil
-		owner, err := payer(tx)
-		if err != nil {
-			return err
-		}
-		digest := r.digest(keys, owner.ID)
-		if earlier, err = replay(ctx, &tx.View, r.Key, digest); err != nil || earlier != nil {
-			return err
-		}
-		mint := &minting{s: s, tx: tx, keys: keys, owner: owner, lease: c.Now().Add(c.Lease), origin: r.origin}
-		attempt, number, err = mint.charge(ctx, account.Name(), *r)
-		if err != nil || r.Key == "" {
-			return err
-		}
-		taken, err := tx.UseKey(ctx, store.Key{Scope: chargeScope, Key: r.Key, Digest: digest, ObjectID: int64(attempt.ID), At: s.Now})
-		if err == nil && taken {
-			err = inProgress()
-		}
-		return err
-	})
-	if err != nil {
+	i.processor = account.Name()
+	if err := c.intend(ctx, i); err != nil {
 		return nil, err
 	}
-	if earlier != nil {
-		return s.receipt(ctx, earlier, true)
+	if i.earlier != nil {
+		return s.receipt(ctx, i.earlier, true)
 	}
-	written, err := c.carryOut(ctx, s, account, attempt, number, r.SecurityCode)
+	written, err := c.carryOut(ctx, s, account, i.attempt, i.number, r.SecurityCode)
 	if err != nil {
 		return nil, err
 	}
 	if written != nil {
-		return &Receipt{Attempt: attempt, Activity: written}, nil
+		return &Receipt{Attempt: i.attempt, Activity: written}, nil
 	}
-	return s.receipt(ctx, attempt, false)
+	return s.receipt(ctx, i.attempt, false)
 }
 
 // carryOut asks the processor for an intention that is written down, and writes down
@@ -137,9 +108,7 @@ func (c *Cashier) carryOut(ctx context.Context, s *Session, account *processor.A
 	request.Number, request.SecurityCode = number, code
 	outcome := c.ask(ctx, account, attempt, request)
 	c.Step(ctx, "charge: answered")
-	answers := []Answer{{Attempt: attempt, Outcome: outcome}}
-	_, err := c.settle(ctx, s.Merchant, s.Merchant.Now(c.Now()), answers)
-	return answers[0].activity, err
+	return c.settleOne(ctx, s.Merchant, Answer{Attempt: attempt, Outcome: outcome})
 }
 
 // digest is a keyed hash of everything that makes two charges the same. The
@@ -182,6 +151,7 @@ func inProgress() error {
 type minting struct {
 	s     *Session
 	tx    *store.Tx
+	b     *book // with the owner's account
 	keys  *vault.Keys
 	owner *billing.Customer
 	lease time.Time
@@ -189,14 +159,10 @@ type minting struct {
 	origin *buyer // nil if owner is who buys
 }
 
-// charge writes down the intention to charge: step 2 of a payment. The number,
-// if it came with the request, goes on in memory only.
+// charge puts the intention to charge into the book, to be written down: step 2
+// of a payment. The number, if it came with the request, goes on in memory only.
 func (m *minting) charge(ctx context.Context, processor string, r ChargeRequest) (*billing.Attempt, billing.Secret, error) {
-	s, owner, tx := m.s, m.owner, m.tx
-	b, err := openBook(ctx, tx, s.Merchant, s.Now, []billing.CustomerID{owner.ID})
-	if err != nil {
-		return nil, billing.Secret{}, err
-	}
+	s, owner, tx, b := m.s, m.owner, m.tx, m.b
 	currency := r.Currency
 	if currency == "" {
 		currency = s.Merchant.Currency
@@ -253,7 +219,7 @@ func (m *minting) charge(ctx context.Context, processor string, r ChargeRequest)
 		}
 	}
 	b.attempts = append(b.attempts, a)
-	return a, number, b.flush(ctx)
+	return a, number, nil
 }
 
 // instrument fills in what is charged: a payment method of the customer, the

@@ -68,7 +68,7 @@ func (c *Cashier) AuthenticateKey(ctx context.Context, key billing.Secret, from 
 
 // authenticate proves the login behind a name of one kind.
 func (c *Cashier) authenticate(ctx context.Context, kind string, p Proof) (*Session, error) {
-	merchant, login, err := c.Store.Identify(ctx, kind, p.Name)
+	merchant, login, err := c.identify(ctx, kind, p.Name)
 	if billing.KindOf(err) == billing.NotFound {
 		if err := c.gate.waste(ctx, p.Password); err != nil {
 			return nil, err

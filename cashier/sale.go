@@ -117,14 +117,14 @@ func (c *Cashier) sell(ctx context.Context, s *Session, r SaleRequest, who *buye
 	if who.customer.MerchantID == s.Merchant.ID {
 		request.origin = who
 	}
-	receipt, err := c.charge(ctx, s, &request, func(tx *store.Tx) (*billing.Customer, error) {
+	receipt, err := c.charge(ctx, &intent{s: s, r: &request, payer: func(tx *store.Tx) (*billing.Customer, error) {
 		if err := replaceable(ctx, tx, r.Replaces, sale); err != nil {
 			return nil, err
 		}
 		owner, err := c.enrollBuyer(ctx, s, tx, r.Account, who, sale)
 		request.Method = Ref{ID: int64(sale.MethodID)}
 		return owner, err
-	})
+	}})
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,21 @@ func (c *Cashier) Settle(ctx context.Context, m *billing.Merchant, at time.Time,
 }
 
 func (c *Cashier) settle(ctx context.Context, m *billing.Merchant, at time.Time, answers []Answer) (changed int, err error) {
+	if changed, err = c.writeDown(ctx, m, at, answers, false); err != nil {
+		return changed, err
+	}
+	c.Step(ctx, "settle: committed")
+	for _, answer := range answers {
+		if answer.unfit != "" && answer.Attempt.Claim && answer.Attempt.State == billing.AttemptDeclined {
+			c.tellParked(ctx, m, billing.ParkedDebt, int64(answer.Attempt.Details.Targets[0]), answer.unfit)
+		}
+	}
+	return changed, nil
+}
+
+// writeDown writes answers down, in one transaction; in haste it fails where it
+// would have to wait for another one.
+func (c *Cashier) writeDown(ctx context.Context, m *billing.Merchant, at time.Time, answers []Answer, haste bool) (changed int, err error) {
 	asked := make([]*billing.Attempt, len(answers))
 	for i, a := range answers {
 		asked[i] = a.Attempt
@@ -63,6 +78,9 @@ func (c *Cashier) settle(ctx context.Context, m *billing.Merchant, at time.Time,
 	var b *book
 	err = c.guarded(ctx, m, func(tx *store.Tx) (err error) {
 		changed = 0
+		if haste {
+			tx.Hasten()
+		}
 		if err := tx.ForeseeSettle(ctx, asked, payers(answers)); err != nil {
 			return err
 		}
@@ -112,29 +130,24 @@ func (c *Cashier) settle(ctx context.Context, m *billing.Merchant, at time.Time,
 		}
 		return b.flush(ctx)
 	})
-	if err == nil {
-		for i, answer := range answers {
-			if a := attempts[answer.Attempt.ID]; a != nil {
-				if a.Contradiction != answer.Attempt.Contradiction {
-					c.Log.ErrorContext(ctx, "the processor contradicts the person who settled an attempt: see perennial audit",
-						"merchant", m.Code, "attempt", int64(a.ID), "settled", string(a.State), "processor", a.Contradiction)
-				}
-				*answer.Attempt = *a
-				answers[i].activity = b.known[a.ActivityID]
-				if a.Verifies() {
-					answers[i].void = b.voidOf(a.ID)
-					c.tellHeld(ctx, m, a)
-				}
+	if err != nil {
+		return 0, err
+	}
+	for i, answer := range answers {
+		if a := attempts[answer.Attempt.ID]; a != nil {
+			if a.Contradiction != answer.Attempt.Contradiction {
+				c.Log.ErrorContext(ctx, "the processor contradicts the person who settled an attempt: see perennial audit",
+					"merchant", m.Code, "attempt", int64(a.ID), "settled", string(a.State), "processor", a.Contradiction)
+			}
+			*answer.Attempt = *a
+			answers[i].activity = b.known[a.ActivityID]
+			if a.Verifies() {
+				answers[i].void = b.voidOf(a.ID)
+				c.tellHeld(ctx, m, a)
 			}
 		}
-		c.Step(ctx, "settle: committed")
 	}
-	for _, answer := range answers {
-		if err == nil && answer.unfit != "" && answer.Attempt.Claim && answer.Attempt.State == billing.AttemptDeclined {
-			c.tellParked(ctx, m, billing.ParkedDebt, int64(answer.Attempt.Details.Targets[0]), answer.unfit)
-		}
-	}
-	return changed, err
+	return changed, nil
 }
 
 // payers lists the customers whom answers concern.

@@ -43,6 +43,7 @@ const (
 	pgUnique               = "23505"
 	pgSerializationFailure = "40001"
 	pgDeadlock             = "40P01"
+	pgLockNotAvailable     = "55P03"
 	pgFeatureNotSupported  = "0A000" // among others: "cached plan must not change result type", after a migration
 	pgUndefinedTable       = "42P01"
 )
@@ -137,6 +138,10 @@ func IsUnique(err error) bool {
 	}
 	return sqlState(err) == pgUnique
 }
+
+// IsLocked says whether err comes from a statement that would have had to wait for rows that others have locked, in a
+// transaction that was told not to ([Tx.Hasten]).
+func IsLocked(err error) bool { return sqlState(err) == pgLockNotAvailable }
 
 var liteUniqueKey = regexp.MustCompile(`UNIQUE constraint failed: (?:index '([^']+)'|([^()]+))`)
 

@@ -22,6 +22,7 @@ type Tx struct {
 	engine Engine
 	run    runner
 	cost   int   // statements run and rows written, so that group commit can keep its groups short
+	haste  bool  // rows that others have locked are not waited for
 	busy   bool  // a result is being read
 	err    error // the first failure
 }
@@ -161,11 +162,18 @@ func (t *Tx) In(n int) string {
 // ForUpdate ends a SELECT in an Update that locks its rows against other updates. SQLite needs no such lock: an Update
 // has the database to itself.
 func (t *Tx) ForUpdate() string {
-	if t.engine == PostgreSQL {
-		return " FOR UPDATE"
+	switch {
+	case t.engine != PostgreSQL:
+		return ""
+	case t.haste:
+		return " FOR UPDATE NOWAIT"
 	}
-	return ""
+	return " FOR UPDATE"
 }
+
+// Hasten has the statements that end in [Tx.ForUpdate] from here on fail, and with them the transaction, where they
+// would wait for rows that others have locked. On SQLite nobody has.
+func (t *Tx) Hasten() { t.haste = true }
 
 // SkipLocked is like [Tx.ForUpdate], but passes over rows that others have locked, so that many may claim due work.
 // With LIMIT it belongs in a CTE of its own (WITH due AS MATERIALIZED …), not in an IN (SELECT …).

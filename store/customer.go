@@ -28,21 +28,20 @@ func scanCustomer(r sqldb.Row) (*billing.Customer, error) {
 
 // Customer reads a customer.
 func (v *View) Customer(ctx context.Context, id billing.CustomerID) (*billing.Customer, error) {
-	ask := v.askCustomer(id)
-	c, err := sqldb.One(ctx, v.tx, scanCustomer, ask.Query, ask.Args...)
-	return c, notFound(err, "customer")
-}
-
-func (v *View) askCustomer(id billing.CustomerID) sqldb.Ask {
-	return sqldb.Ask{
-		Query: `SELECT ` + customerColumns + ` FROM customer WHERE merchant_id = $1 AND id = $2`, Args: []any{v.merchant, id},
+	if c := v.known.customer(id); c != nil {
+		return c, nil
 	}
+	c, err := sqldb.One(ctx, v.tx, scanCustomer, `SELECT `+customerColumns+` FROM customer WHERE merchant_id = $1 AND id = $2`, v.merchant, id)
+	return c, notFound(err, "customer")
 }
 
 // LockCustomers reads customers and keeps other writers of their accounts
 // waiting, in the order of their ids so that no two wait for each other.
 // Whatever changes a customer's account locks the customer first.
 func (t *Tx) LockCustomers(ctx context.Context, ids []billing.CustomerID) ([]*billing.Customer, error) {
+	if list := t.known.locked(ids); list != nil {
+		return list, nil
+	}
 	ask := t.askLockCustomers(ids)
 	return sqldb.Query(ctx, t.tx, scanCustomer, ask.Query, ask.Args...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/perennial-billing/perennial/billing"
@@ -22,7 +23,7 @@ func scanMerchant(r sqldb.Row) (*billing.Merchant, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Zone, err = time.LoadLocation(zone)
+	m.Zone, err = zones.load(zone)
 	if err != nil {
 		return nil, fmt.Errorf("store: zone of merchant %d: %w", m.ID, err)
 	}
@@ -33,6 +34,23 @@ func scanMerchant(r sqldb.Row) (*billing.Merchant, error) {
 	m.Clock.At, m.Clock.Set = instant(at), instant(set)
 	m.NoticesAt, m.CreatedAt = instant(notices), instant(created)
 	return &m, nil
+}
+
+// zones are the time zones that were read; to read one takes longer than to read
+// the merchant.
+var zones zoneCache
+
+type zoneCache struct{ known sync.Map } // *time.Location by name
+
+func (z *zoneCache) load(name string) (*time.Location, error) {
+	if zone, ok := z.known.Load(name); ok {
+		return zone.(*time.Location), nil
+	}
+	zone, err := time.LoadLocation(name)
+	if err == nil {
+		z.known.Store(name, zone)
+	}
+	return zone, err
 }
 
 // Merchants lists all merchants of the installation by id.
@@ -130,12 +148,53 @@ func scanAccount(r sqldb.Row) (*billing.Account, error) {
 
 // Accounts lists the merchant's accounts by id.
 func (v *View) Accounts(ctx context.Context) ([]*billing.Account, error) {
-	ask := v.askAccounts()
-	return sqldb.Query(ctx, v.tx, scanAccount, ask.Query, ask.Args...)
+	return sqldb.Query(ctx, v.tx, scanAccount, `SELECT `+accountColumns+` FROM account WHERE merchant_id = $1 ORDER BY id`, v.merchant)
 }
 
-func (v *View) askAccounts() sqldb.Ask {
-	return sqldb.Ask{Query: `SELECT ` + accountColumns + ` FROM account WHERE merchant_id = $1 ORDER BY id`, Args: []any{v.merchant}}
+// AccountCode is the code of an account of the merchant's. A code never changes,
+// so it is read once and remembered.
+func (r *Reader) AccountCode(ctx context.Context, id billing.AccountID) (code string, err error) {
+	key := accountKey{r.merchant, id}
+	if code, ok := r.store.codes.of(key); ok {
+		return code, nil
+	}
+	err = r.View(ctx, func(v *View) error {
+		return notFound(v.tx.QueryRow(ctx, `SELECT code FROM account WHERE merchant_id = $1 AND id = $2`, v.merchant, id).Scan(&code), "account")
+	})
+	if err == nil {
+		r.store.codes.keep(key, code)
+	}
+	return code, err
+}
+
+type accountKey struct {
+	merchant billing.MerchantID
+	account  billing.AccountID
+}
+
+// accountCodes remembers the codes of accounts.
+type accountCodes struct {
+	mu    sync.Mutex
+	known map[accountKey]string
+}
+
+// mostCodes bounds what is remembered; beyond it all is forgotten and read again.
+const mostCodes = 1 << 16
+
+func (a *accountCodes) of(k accountKey) (code string, known bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	code, known = a.known[k]
+	return code, known
+}
+
+func (a *accountCodes) keep(k accountKey, code string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.known == nil || len(a.known) >= mostCodes {
+		a.known = make(map[accountKey]string)
+	}
+	a.known[k] = code
 }
 
 // AccountByCode finds an account by its code.

@@ -29,26 +29,28 @@ func scanPaymentMethod(r sqldb.Row) (*billing.PaymentMethod, error) {
 
 // PaymentMethod reads a payment method.
 func (v *View) PaymentMethod(ctx context.Context, id billing.PaymentMethodID) (*billing.PaymentMethod, error) {
-	ask := v.askPaymentMethod(id)
-	m, err := sqldb.One(ctx, v.tx, scanPaymentMethod, ask.Query, ask.Args...)
-	return m, notFound(err, "payment method")
-}
-
-func (v *View) askPaymentMethod(id billing.PaymentMethodID) sqldb.Ask {
-	return sqldb.Ask{
-		Query: `SELECT ` + paymentMethodColumns + ` FROM payment_method WHERE merchant_id = $1 AND id = $2`, Args: []any{v.merchant, id},
+	if m := v.known.method(id); m != nil {
+		return m, nil
 	}
+	m, err := sqldb.One(ctx, v.tx, scanPaymentMethod,
+		`SELECT `+paymentMethodColumns+` FROM payment_method WHERE merchant_id = $1 AND id = $2`, v.merchant, id)
+	return m, notFound(err, "payment method")
 }
 
 // PaymentMethodsByID reads several payment methods.
 func (v *View) PaymentMethodsByID(ctx context.Context, ids []billing.PaymentMethodID) (map[billing.PaymentMethodID]*billing.PaymentMethod, error) {
-	list, err := sqldb.Query(ctx, v.tx, scanPaymentMethod,
-		`SELECT `+paymentMethodColumns+` FROM payment_method WHERE merchant_id = $1 AND id `+v.tx.In(2), v.merchant, sqldb.List(ints(ids)))
+	ask := v.askPaymentMethods(ids)
+	list, err := sqldb.Query(ctx, v.tx, scanPaymentMethod, ask.Query, ask.Args...)
 	found := make(map[billing.PaymentMethodID]*billing.PaymentMethod, len(list))
 	for _, m := range list {
 		found[m.ID] = m
 	}
 	return found, err
+}
+
+func (v *View) askPaymentMethods(ids []billing.PaymentMethodID) sqldb.Ask {
+	return sqldb.Ask{Query: `SELECT ` + paymentMethodColumns + ` FROM payment_method
+		WHERE merchant_id = $1 AND id ` + v.tx.In(2), Args: []any{v.merchant, sqldb.List(ints(ids))}}
 }
 
 // PaymentMethodByToken finds a payment method by the token that stands for it.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/perennial-billing/perennial/billing"
@@ -144,4 +145,15 @@ func (s *Store) Desks() int {
 		return 8
 	}
 	return max(s.db.MaxConns()*2/3, 1)
+}
+
+// Clerks is how many transactions of one kind of request it is best to have at
+// once while more of the same kind wait, which then go together: on PostgreSQL as
+// many as there are cores here, on SQLite a few, which share their wait for the
+// disk.
+func (s *Store) Clerks() int {
+	if s.db.Engine() == sqldb.SQLite {
+		return 4
+	}
+	return max(runtime.GOMAXPROCS(0), 2)
 }

@@ -49,6 +49,7 @@ type Options struct {
 type Store struct {
 	db     *sqldb.DB
 	ids    *idMaker
+	codes  accountCodes
 	spread atomic.Int32 // whether the books lie on several machines, as far as it is known
 }
 
@@ -145,6 +146,7 @@ func newestMigration() (int64, error) {
 type View struct {
 	tx       *sqldb.Tx
 	merchant billing.MerchantID
+	known    *known // nil if nothing is
 }
 
 // Tx reads and writes one merchant's books, all or nothing.

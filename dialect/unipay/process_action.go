@@ -5,7 +5,6 @@ import (
 
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/cashier"
-	"github.com/perennial-billing/perennial/store"
 )
 
 // processTransaction moves money now. Whatever the processor says is an answer
@@ -32,14 +31,7 @@ func processTransaction(ctx context.Context, x *exchange) (Answer, error) {
 	}
 	code, _ := verdict(receipt.Activity.Kind, receipt.Attempt)
 	x.outcome = string(code)
-	var s scribe
-	err = x.session.Books.View(ctx, func(v *store.View) error {
-		if err := v.ForeseeAccounts(ctx); err != nil {
-			return err
-		}
-		s, err = newScribe(ctx, v, x.session.Merchant)
-		return err
-	})
+	s, err := x.accountScribe(ctx, receipt.Activity.AccountID)
 	if err != nil {
 		return Answer{}, err
 	}

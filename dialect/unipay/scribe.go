@@ -26,13 +26,25 @@ func newScribe(ctx context.Context, v *store.View, m *billing.Merchant) (scribe,
 	}
 	s := scribe{zone: m.Zone, accounts: make(map[billing.AccountID]int64, len(list))}
 	for _, a := range list {
-		// accountId is an Integer on this wire: an account whose code is
-		// something else is of other dialects, and shows none.
-		if n, err := strconv.ParseInt(a.Code, 10, 64); err == nil {
-			s.accounts[a.ID] = n
-		}
+		s.account(a.ID, a.Code)
 	}
 	return s, nil
+}
+
+// accountScribe is a scribe for what lies in one account.
+func (x *exchange) accountScribe(ctx context.Context, id billing.AccountID) (scribe, error) {
+	code, err := x.session.Books.AccountCode(ctx, id)
+	s := scribe{zone: x.session.Merchant.Zone, accounts: make(map[billing.AccountID]int64, 1)}
+	s.account(id, code)
+	return s, err
+}
+
+// account notes the number of an account. accountId is an Integer on this wire:
+// an account whose code is something else is of other dialects, and shows none.
+func (s scribe) account(id billing.AccountID, code string) {
+	if n, err := strconv.ParseInt(code, 10, 64); err == nil {
+		s.accounts[id] = n
+	}
 }
 
 // datetime writes an instant, "" if there is none.
