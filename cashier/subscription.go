@@ -208,7 +208,9 @@ func (c *Cashier) changeSubscription(ctx context.Context, s *Session, customer, 
 		sub.UpdatedAt = s.Now
 		b.schedule(sub)
 		b.balance(owner.ID)
-		b.event(billing.SubscriptionChanged, owner.ID, int64(sub.ID))
+		if !slices.ContainsFunc(b.events, func(e billing.Event) bool { return e.Kind == billing.SubscriptionReactivated }) {
+			b.event(billing.SubscriptionChanged, owner.ID, int64(sub.ID)) // a reactivation is told as one
+		}
 		if sub.Ended() && !ended {
 			b.event(billing.SubscriptionEnded, owner.ID, int64(sub.ID))
 		}
