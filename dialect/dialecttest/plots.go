@@ -213,4 +213,41 @@ var stories = []story{
 		s.letEnd("membership", "2020-01-14")
 		s.until("2020-01-20")
 	}},
+	{"renewals on the last of the month", func(s *stage) {
+		s.plan("gym", 1999)
+		s.signUp()
+		s.card("card", goodCard)
+		s.subscribe("membership", "gym", "card", "2020-01-31", 0)
+		s.until("2020-05-15")
+	}},
+	{"credit used first", func(s *stage) {
+		s.plan("gym", 1999)
+		s.signUp()
+		s.card("card", goodCard)
+		s.credit("welcome", 2500)
+		s.credit("mistaken", 700)
+		s.subscribe("membership", "gym", "card", "2020-01-01", 0)
+		s.reverse("mistaken")
+		s.until("2020-03-15")
+	}},
+	{"declined until it is taken back", func(s *stage) {
+		s.plan("gym", 8000) // which the bank declines softly
+		s.signUp()
+		s.card("card", goodCard)
+		s.subscribe("membership", "gym", "card", "2020-01-01", 0)
+		s.until("2020-01-02")
+		s.credit("sorry", 8000)
+		s.until("2020-01-10")
+		s.cancel("membership", "")
+		s.until("2020-03-01")
+	}},
+	{"ended with what is paid", func(s *stage) {
+		s.plan("gym", 1999)
+		s.signUp()
+		s.card("card", goodCard)
+		s.subscribe("membership", "gym", "card", "2020-01-01", 0)
+		s.until("2020-02-15")
+		s.letEnd("membership", "2020-03-01")
+		s.until("2020-04-15")
+	}},
 }
