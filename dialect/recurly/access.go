@@ -58,7 +58,7 @@ func (x *exchange) login(ctx context.Context, from netip.Addr, r *http.Request) 
 	if !ok {
 		return fail(http.StatusUnauthorized, "Send your API key with HTTP Basic authentication")
 	}
-	if len(c.name) > longestName {
+	if len(c.name) > longestName || printable(c.name) != c.name {
 		c.name = "" // no login is called that; it goes the way of all that are not known
 	}
 	now := x.Cashier.Now()

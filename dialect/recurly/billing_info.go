@@ -190,13 +190,10 @@ func putBillingInfo(ctx context.Context, x *exchange) (answer, error) {
 }
 
 // setBillingInfo checks and sets an account's billing information. Nil, where
-// nothing was said, wants what is missing.
+// nothing was said, leaves what is there, and where nothing is wants it.
 func (x *exchange) setBillingInfo(ctx context.Context, owner *billing.Customer, b *billingInfo) (*billing.PaymentMethod, error) {
 	if owner.Standing == billing.StandingClosed {
 		return nil, fail(http.StatusUnprocessableEntity, "The account is closed")
-	}
-	if b == nil {
-		b = &billingInfo{fields: make(map[string]*string)}
 	}
 	var kept *billing.PaymentMethod
 	err := x.session.Books.View(ctx, func(v *store.View) (err error) {
@@ -205,6 +202,12 @@ func (x *exchange) setBillingInfo(ctx context.Context, owner *billing.Customer, 
 	})
 	if err != nil {
 		return nil, err
+	}
+	switch {
+	case b == nil && kept != nil:
+		return kept, nil // nothing is to be any other
+	case b == nil:
+		b = &billingInfo{fields: make(map[string]*string)}
 	}
 	var wrong mistakes
 	r := b.check(x, owner, kept, &wrong)

@@ -25,16 +25,22 @@ const testKey = "test-api-key"
 // key and a login, at a bank that looks at numbers and not at amounts.
 func open(t testing.TB, shop *cashiertest.Shop) *dialecttest.Counter {
 	t.Helper()
+	must(t, shop.Bank.SetTerms(context.Background(), shop.Merchant.Code, sandbox.Terms{Amounts: sandbox.None}))
+	c := openBare(t, shop)
+	stock(t, c)
+	return c
+}
+
+// openBare does so at a bank that looks at amounts, and without plans.
+func openBare(t testing.TB, shop *cashiertest.Shop) *dialecttest.Counter {
+	t.Helper()
 	c := dialecttest.Serve(t, shop, func(c *dialecttest.Counter, log *slog.Logger) (string, http.Handler) {
 		return "/", New(Options{Cashier: shop.Cashier, Wake: func() { c.Wakes.Add(1) }, Log: log})
 	})
-	ctx := context.Background()
-	must(t, shop.Bank.SetTerms(ctx, shop.Merchant.Code, sandbox.Terms{Amounts: sandbox.None}))
-	must(t, shop.Cashier.KeepSecret(ctx, shop.Merchant, PrivateKey, testPrivateKey))
+	must(t, shop.Cashier.KeepSecret(context.Background(), shop.Merchant, PrivateKey, testPrivateKey))
 	configure(c, `{}`)
 	c.Admit()
 	admitKey(t, c, testKey)
-	stock(t, c)
 	return c
 }
 

@@ -235,10 +235,11 @@ func (w *teller) reactivated(ctx context.Context) ([]told, error) {
 
 func (w *teller) ended(ctx context.Context) ([]told, error) { return w.about(ctx, expiredSubscription) }
 
-// subscriptionChanged is another price or plan, or a cancellation.
+// subscriptionChanged is another price or plan, or a cancellation. One that waits for
+// the renewal is told with that (7.4).
 func (w *teller) subscriptionChanged(ctx context.Context) ([]told, error) {
 	s, err := w.View.Subscription(ctx, billing.SubscriptionID(w.Event.ObjectID))
-	if err != nil || s.Ended() { // its end is an event of its own
+	if err != nil || s.Ended() || s.Change != nil { // its end is an event of its own, and what waits is told when it is billed
 		return nil, err
 	}
 	open, err := w.View.OpenAdjustments(ctx, []billing.SubscriptionID{s.ID})

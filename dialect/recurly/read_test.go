@@ -143,7 +143,7 @@ func TestForm(t *testing.T) {
 	if got := f.root.show(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	for _, bad := range []string{"a[b=1", "a[b]c=1", "%zz=1", "=1", "[a]=1", "a[b][c][d][e][f][g]=1", strings.Repeat("a=1&", maxPairs+1), "a=" + strings.Repeat("x", maxForm)} {
+	for _, bad := range []string{"a[b=1", "a[b]c=1", "%zz=1", "a=%00", "a=%ff", "=1", "[a]=1", "a[b][c][d][e][f][g]=1", strings.Repeat("a=1&", maxPairs+1), "a=" + strings.Repeat("x", maxForm)} {
 		if newForm().addQuery(bad) {
 			t.Errorf("%.40q is taken", bad)
 		}

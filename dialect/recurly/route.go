@@ -181,7 +181,7 @@ func (c *call) match(pattern, segments []string) bool {
 func readings(segment string) (codes []string) {
 	for _, s := range []string{segment, strings.ReplaceAll(segment, "+", "%20")} {
 		code, err := url.PathUnescape(s)
-		if err == nil && code != "" && !slices.Contains(codes, code) {
+		if err == nil && code != "" && printable(code) == code && !slices.Contains(codes, code) {
 			codes = append(codes, code)
 		}
 	}

@@ -51,7 +51,7 @@ func (w *transactionView) status() string {
 		return "declined"
 	case w.State == billing.Sending || w.State == billing.AttemptUnknown:
 		return "pending"
-	case w.voided && (w.Kind != billing.AskAuthorize || w.amounts):
+	case w.voided, w.Kind == billing.AskAuthorize && w.amounts: // which is let go of at once
 		return "void"
 	}
 	return "success"
@@ -357,7 +357,7 @@ func readTakeBack(x *exchange, w *transactionView) (r cashier.RefundRequest, err
 	case action == "void", action == "" && !given && w.voidable(x.session.Now):
 		return cashier.RefundRequest{By: billing.AskVoid}, nil
 	case action == "" || action == "refund":
-		return cashier.RefundRequest{By: billing.AskRefund, Amount: amount}, nil
+		return cashier.RefundRequest{By: billing.AskRefund, Amount: amount, Keeps: true}, nil
 	}
 	return r, refuse("action", invalid)
 }

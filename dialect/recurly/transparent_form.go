@@ -42,7 +42,7 @@ func (f *form) addQuery(text string) bool {
 		name, value, _ := strings.Cut(pair, "=")
 		name, err1 := url.QueryUnescape(name)
 		value, err2 := url.QueryUnescape(value)
-		if err1 != nil || err2 != nil || !f.add(name, strings.TrimSpace(value)) {
+		if err1 != nil || err2 != nil || printable(name+value) != name+value || !f.add(name, strings.TrimSpace(value)) {
 			return false
 		}
 	}
