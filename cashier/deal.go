@@ -89,7 +89,11 @@ func (c *Cashier) strike(ctx context.Context, s *Session, code billing.Secret, p
 		if g.method == 0 {
 			return billing.FieldError(billing.Missing, "paymentOptionId", "is required, because something is due at once")
 		}
-		mint := &minting{s: s, tx: tx, keys: keys, owner: g.owner, lease: c.Now().Add(c.Lease)}
+		b, err := openBook(ctx, tx, s.Merchant, s.Now, []billing.CustomerID{g.owner.ID})
+		if err != nil {
+			return err
+		}
+		mint := &minting{s: s, tx: tx, b: b, keys: keys, owner: g.owner, lease: c.Now().Add(c.Lease)}
 		attempt, number, err = mint.charge(ctx, account.Name(), ChargeRequest{
 			Amount: g.due.Minor(), Tax: min(g.tax.Minor(), g.due.Minor()), Currency: g.due.Currency(), Method: Ref{ID: int64(g.method)},
 			Note: g.note, Invoices: g.invoices, Sale: g.sale, Extra: g.extra, Adopts: g.adopts, Enrolls: g.enrolls,
@@ -103,7 +107,7 @@ func (c *Cashier) strike(ctx context.Context, s *Session, code billing.Secret, p
 				return err
 			}
 		}
-		return nil
+		return b.flush(ctx)
 	})
 	if err != nil || attempt == nil {
 		return nil, err
