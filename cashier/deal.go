@@ -202,24 +202,19 @@ func (b *book) price(g *bargain, lines []billing.Line, rate int, currency billin
 	return nil
 }
 
-// errQuoted undoes the transaction of a quote.
-var errQuoted = billing.Errorf(billing.Internal, "a quote is not kept")
-
 // quoted prices a request as it would be struck, and keeps nothing of it.
 func (c *Cashier) quoted(ctx context.Context, s *Session, price func(*store.Tx) (*bargain, error)) (*Quote, error) {
+	rehearsal := *s
+	rehearsal.Rehearsal = true
 	var q *Quote
-	err := c.Store.Update(ctx, s.Merchant.ID, func(tx *store.Tx) error {
+	err := c.rehearsable(ctx, &rehearsal, func(tx *store.Tx) error {
 		g, err := price(tx)
-		if err != nil {
-			return err
+		if err == nil {
+			q = &g.quote
 		}
-		q = &g.quote
-		return errQuoted
+		return err
 	})
-	if err == errQuoted { //nolint:errorlint // itself
-		return q, nil
-	}
-	return nil, err
+	return q, err
 }
 
 // agreement is who a deal was struck with, and when.
