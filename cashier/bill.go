@@ -193,17 +193,35 @@ func (b *book) gather(s *billing.Subscription, lines []billing.Line, on billing.
 		return nil, err
 	}
 	if off != nil {
-		if sum, err := billing.Sum(append(lines[:len(lines):len(lines)], *off), 0, s.Amount.Currency()); err == nil && sum.Subtotal.Sign() >= 0 {
-			lines = append(lines, *off)
-			if err := b.useCoupon(p.held, p.coupon, off.Amount.Neg()); err != nil {
-				return nil, err
-			}
-			s.Discounted(b.merchant, own.Subtotal, ofOwn)
-			b.reword(s)
+		if off, ofOwn, err = atMost(off, ofOwn, lines, s.Amount.Currency()); err != nil {
+			return nil, err
 		}
+	}
+	if off != nil {
+		lines = append(lines, *off)
+		if err := b.useCoupon(p.held, p.coupon, off.Amount.Neg()); err != nil {
+			return nil, err
+		}
+		s.Discounted(b.merchant, own.Subtotal, ofOwn)
+		b.reword(s)
 	}
 	p.waiting = append(others, left(mine, taken)...)
 	return lines, nil
+}
+
+// atMost lowers a discount to what is left to be discounted, where adjustments have
+// lowered the invoice already; nil if that is nothing.
+func atMost(off *billing.Line, ofOwn billing.Money, lines []billing.Line, c billing.Currency) (*billing.Line, billing.Money, error) {
+	sum, err := billing.Sum(lines, 0, c)
+	if err != nil || sum.Subtotal.IsZero() {
+		return nil, ofOwn, err
+	}
+	if -off.Amount.Minor() > sum.Subtotal.Minor() {
+		less := *off
+		less.Unit, less.Amount = sum.Subtotal.Neg(), sum.Subtotal.Neg()
+		return &less, billing.Minor(min(ofOwn.Minor(), sum.Subtotal.Minor()), c), nil
+	}
+	return off, ofOwn, nil
 }
 
 // left are the lines that were not taken.

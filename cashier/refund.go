@@ -101,6 +101,19 @@ func (b *book) giveBack(pay, by *billing.Activity, a *billing.Attempt) {
 	b.event(billing.PaymentReversed, a.CustomerID, int64(by.ID))
 }
 
+// forgive gives a credit for a payment that was voided, so that what it had paid for
+// is not owed again.
+func (b *book) forgive(pay *billing.Activity, freed []*billing.Activity, a *billing.Attempt) {
+	credit := b.post(&billing.Activity{AccountID: pay.AccountID, CustomerID: pay.CustomerID, Kind: billing.Credit, Amount: a.Amount,
+		Tax: a.Tax, SubscriptionID: pay.SubscriptionID, Period: -1, Creator: a.Details.Creator, Note: a.Details.Note}, nil, "")
+	for _, d := range freed {
+		if d.ClaimedBy == 0 {
+			b.match(credit, d)
+		}
+	}
+	b.event(billing.ActivityRecorded, pay.CustomerID, int64(credit.ID))
+}
+
 // endSale ends a subscription at once, because what paid for it was taken back,
 // and takes back the invoices of it that are open.
 func (b *book) endSale(ctx context.Context, id billing.SubscriptionID, note string) error {

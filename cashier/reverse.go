@@ -136,6 +136,7 @@ type undoing struct {
 	ends   billing.SubscriptionID // ends with it, 0 if none does
 	note   string
 	keeps  bool // see RefundRequest
+	whole  bool // of what keeps: a void does too
 }
 
 // undo has a processor take a payment back: intention, act, outcome. The
@@ -168,7 +169,7 @@ func (c *Cashier) undo(ctx context.Context, s *Session, u undoing) (by *billing.
 			Parent: parent.ID, Kind: u.kind, Processor: parent.Processor, Amount: u.amount,
 			Tax: billing.Minor(min(a.Tax.Minor(), u.amount.Minor()), u.amount.Currency()), Instrument: parent.Instrument,
 			Masked: parent.Masked, Expiry: parent.Expiry, Routing: parent.Routing, Token: parent.Token, Payer: parent.Payer,
-			Details: billing.Details{Note: u.note, Creator: s.Login.Name, Targets: []billing.ActivityID{a.ID}, Ends: u.ends, Keeps: u.keeps && u.kind == billing.AskRefund},
+			Details: billing.Details{Note: u.note, Creator: s.Login.Name, Targets: []billing.ActivityID{a.ID}, Ends: u.ends, Keeps: u.keeps && (u.kind == billing.AskRefund || u.whole)},
 			State:   billing.Sending, CreatedAt: s.Now, LeaseUntil: c.Now().Add(c.Lease),
 		}
 		attempt.Reference = strconv.FormatInt(int64(attempt.ID), 10)

@@ -566,12 +566,16 @@ func (b *book) approveReversal(ctx context.Context, a *billing.Attempt) (err err
 			}
 		}()
 	}
-	if a.Amount != pay.Amount || a.Details.Keeps {
+	if a.Amount != pay.Amount || a.Details.Keeps && kind == billing.Refund {
 		b.giveBack(pay, by, a)
 		return nil
 	}
-	if _, err := b.reverse(ctx, pay, kind, by, a.Processor); err != nil {
+	freed, err := b.reverse(ctx, pay, kind, by, a.Processor)
+	if err != nil {
 		return err
+	}
+	if a.Details.Keeps {
+		b.forgive(pay, freed, a)
 	}
 	if pay.State == billing.Pending {
 		pay.State = billing.Posted

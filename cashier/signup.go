@@ -216,7 +216,7 @@ func (s *Session) composition(plan *billing.Plan, r *SignUpRequest) (c billing.C
 // choose is what is taken along with a plan. What the subscription has already may
 // be kept though the plan does not offer it any more.
 func choose(plan *billing.Plan, have []billing.AddOn, choices []AddOnChoice) ([]billing.AddOn, error) {
-	var list []billing.AddOn
+	list := make([]billing.AddOn, 0, len(choices)) // none are not the same as what is not given
 	for _, choice := range choices {
 		offered := plan.Offer.AddOn(choice.Code)
 		if offered == nil {

@@ -102,6 +102,9 @@ func (c *Cashier) repayments(ctx context.Context, s *Session, v *store.View, cus
 	}
 	given := make(map[billing.ActivityID]billing.Money, len(paid))
 	for _, p := range paid {
+		if p.Payment.ClaimedBy != 0 {
+			return nil, nil, billing.Errorf(billing.InProgress, "a payment of the subscription is being taken back, which has no outcome yet")
+		}
 		back, err := v.GivenBack(ctx, p.Payment.AttemptID)
 		if err != nil {
 			return nil, nil, err
@@ -127,7 +130,7 @@ func (c *Cashier) repayments(ctx context.Context, s *Session, v *store.View, cus
 // repay gives back a payment or a part of it. A whole one is voided where that can
 // still be.
 func (c *Cashier) repay(ctx context.Context, s *Session, p billing.Repayment, ends billing.SubscriptionID, note string) (*billing.Activity, error) {
-	u := undoing{pay: p.Payment, note: note}
+	u := undoing{pay: p.Payment, note: note, keeps: true, whole: true}
 	request := RefundRequest{Amount: p.Amount.Minor(), By: billing.AskRefund}
 	if p.Amount == p.Payment.Amount {
 		request.By = ""
@@ -150,12 +153,19 @@ func (c *Cashier) repay(ctx context.Context, s *Session, p billing.Repayment, en
 }
 
 // takeOpenBack takes back the invoices of a subscription that are open. Where they
-// have lines, those that are covered in part are among them: what covered them is the
-// customer's again.
+// have lines, what is open of those that are covered in part is credited.
 func (b *book) takeOpenBack(ctx context.Context, sub *billing.Subscription, note string) error {
 	for _, d := range append([]*billing.Activity(nil), b.open[sub.CustomerID]...) {
-		if d.Kind != billing.Invoice || d.SubscriptionID != sub.ID || d.Open.IsZero() || d.AdjustedBy != 0 || d.ClaimedBy != 0 ||
-			d.Open != d.Amount && sub.Composition == nil {
+		if d.Kind != billing.Invoice || d.SubscriptionID != sub.ID || d.Open.IsZero() || d.AdjustedBy != 0 || d.ClaimedBy != 0 {
+			continue
+		}
+		if d.Open != d.Amount {
+			if sub.Composition != nil {
+				rest := b.post(&billing.Activity{AccountID: d.AccountID, CustomerID: d.CustomerID, Kind: billing.Credit, Amount: d.Open,
+					Tax: billing.Minor(0, d.Open.Currency()), SubscriptionID: sub.ID, Period: -1, Note: note}, nil, "")
+				b.match(rest, d)
+				b.event(billing.ActivityRecorded, d.CustomerID, int64(rest.ID))
+			}
 			continue
 		}
 		by := &billing.Activity{Creator: billing.System, Note: note}
