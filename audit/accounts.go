@@ -15,6 +15,8 @@ type sheet struct {
 	entries  map[billing.ActivityID][]billing.Entry
 	from, to map[billing.ActivityID][]*billing.Allocation // that hold, by source and by target
 	attempts map[billing.AttemptID]*billing.Attempt
+	lines    map[billing.ActivityID][]*billing.Line
+	bills    map[billing.ActivityID]*billing.Bill
 }
 
 // accounts reads the accounts of all customers, line by line.
@@ -42,6 +44,7 @@ func (a *auditor) accounts(ctx context.Context) error {
 			a.checkReversal(s, act)
 			a.checkHold(s, act)
 			a.checkSource(s, act)
+			a.checkLines(s, act)
 			t.add(s, act)
 		}
 	}
@@ -77,7 +80,13 @@ func (a *auditor) sheet(ctx context.Context, list []*billing.Activity) (*sheet, 
 		asked[act.AttemptID], asked[act.ClaimedBy] = true, true
 	}
 	delete(asked, 0)
-	s.attempts, err = a.view.AttemptsByID(ctx, slices.Collect(maps.Keys(asked)))
+	if s.attempts, err = a.view.AttemptsByID(ctx, slices.Collect(maps.Keys(asked))); err != nil {
+		return nil, err
+	}
+	if s.lines, err = a.view.LinesOf(ctx, ids); err != nil {
+		return nil, err
+	}
+	s.bills, err = a.view.BillsByID(ctx, ids)
 	return s, err
 }
 

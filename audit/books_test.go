@@ -110,8 +110,39 @@ func live(t *testing.T, s *cashiertest.Shop) *town {
 	_, err = w.Cashier.Cancel(ctx, w.Session(), w.customers["lou"], w.subs["lou"], billing.Date{Year: 2020, Month: 5, Day: 1}, "")
 	check(t, err)
 	w.trouble(ctx)
+	w.compose(ctx)
 	w.MoveTo("2020-06-02")
 	return w
+}
+
+// compose signs somebody up for a plan with everything that an invoice with lines can
+// have.
+func (w *town) compose(ctx context.Context) {
+	t := w.T.(*testing.T)
+	p := &billing.Plan{Code: "ora-plan", Name: "Ora", Cycle: billing.Monthly, Amount: billing.Minor(1999, "USD"), Tax: billing.Minor(0, "USD"),
+		Active: true, Offer: billing.Offer{Setup: 300, AddOns: []billing.AddOn{{Code: "ip", Unit: 11}}}}
+	check(t, w.Cashier.CreatePlan(ctx, w.Session(), "2001", p))
+	check(t, w.Cashier.DefineCoupon(ctx, w.Session(), &billing.Coupon{Code: "ten", Percent: 10, Lasts: billing.LastsForever, Active: true}))
+	ora := w.Customer("ora")
+	done, err := w.Cashier.SignUp(ctx, w.Session(), cashier.SignUpRequest{Party: cashier.Party{Customer: ora, Method: w.Card(ora, "ora-card", good)},
+		Plan: cashier.Ref{Code: "ora-plan"}, AddOns: []cashier.AddOnChoice{{Code: "ip", Quantity: 2}}, TaxRate: 8250, Coupon: "ten"})
+	check(t, err)
+	sub := cashier.Ref{ID: int64(done.Subscription.ID)}
+	w.customers["ora"], w.subs["ora"] = ora, sub
+	_, err = w.Cashier.AddCharge(ctx, w.Session(), ora, cashier.LineRequest{Amount: 250})
+	check(t, err)
+	_, err = w.Cashier.InvoiceNow(ctx, w.Session(), ora, cashier.InvoiceRequest{Method: cashier.Ref{Code: "ora-card"}})
+	check(t, err)
+	w.MoveTo("2020-04-10")
+	_, err = w.Cashier.Change(ctx, w.Session(), ora, sub, cashier.ChangeRequest{Now: true, Quantity: new(2)})
+	check(t, err)
+	_, err = w.Cashier.AddCharge(ctx, w.Session(), ora, cashier.LineRequest{Amount: 125})
+	check(t, err)
+	w.MoveTo("2020-05-10")
+	_, err = w.Cashier.AddCharge(ctx, w.Session(), ora, cashier.LineRequest{Amount: 5})
+	check(t, err)
+	_, err = w.Cashier.AddAdjustment(ctx, w.Session(), ora, sub, cashier.LineRequest{Amount: -7})
+	check(t, err)
 }
 
 // trouble lets go wrong what can between us and the bank.
@@ -324,7 +355,7 @@ func (w *town) names() map[string]string {
 	}
 	owner := make(map[billing.CustomerID]string)
 	var made []billing.ActivityID
-	for _, n := range []string{"ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal", "ida", "joe", "kim", "lou", "max", "nan"} {
+	for _, n := range []string{"ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal", "ida", "joe", "kim", "lou", "max", "nan", "ora"} {
 		ref, ok := w.customers[n]
 		if !ok {
 			continue

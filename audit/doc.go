@@ -8,7 +8,8 @@
 // of it and what allocations cover; its entries are those that its kind and state
 // call for, to the cent and to the ledger; a reversal cancels what it reverses;
 // an attempt has the activity that its outcome calls for; a subscription has an
-// invoice for each billing date that has passed. Compare adds the one witness
+// invoice for each billing date that has passed; an invoice with lines is their sum
+// and the tax on it. Compare adds the one witness
 // that is not ours: the journal of the bank.
 //
 // A Fault is something that cannot be right, whatever was going on at the time: a

@@ -19,6 +19,7 @@ const (
 	Claims       = "claims"       // a debt is held by an attempt under way, and by no other
 	Attempts     = "attempts"     // an attempt has an outcome, and the outcome its activity
 	Charged      = "charged"      // no debt was charged twice
+	Lines        = "lines"        // an invoice with lines is what they come to, and numbers have no gaps
 	Subscription = "subscription" // each billing date that has passed has its invoice
 	Queues       = "queues"       // what is due was done
 	Bank         = "bank"         // the bank says the same
@@ -113,7 +114,7 @@ func books(ctx context.Context, s *store.Store, m billing.MerchantID, wall time.
 			return err
 		}
 		a.page = page
-		for _, part := range []func(context.Context) error{a.accounts, a.attempts, a.subscriptions, a.queues, a.waiting} {
+		for _, part := range []func(context.Context) error{a.accounts, a.attempts, a.bills, a.subscriptions, a.queues, a.waiting} {
 			if err := part(ctx); err != nil {
 				return err
 			}

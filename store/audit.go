@@ -130,3 +130,42 @@ func (v *View) EntriesOn(ctx context.Context, ledgers []billing.Ledger, after bi
 		WHERE e.merchant_id = $1 AND e.ledger `+v.tx.In(2)+` AND (e.activity_id, e.seq) > ($3, $4)
 		ORDER BY e.activity_id, e.seq LIMIT $5`, v.merchant, sqldb.List(ledgers), after, int64(seq), int64(limit))
 }
+
+// BillNumbers are a merchant's numbers of bills.
+type BillNumbers struct {
+	Count, First, Last int64 // of those that are given
+	Counter            int64 // from which the next is counted
+}
+
+// BillNumbers tells which numbers bills have.
+func (v *View) BillNumbers(ctx context.Context) (n BillNumbers, err error) {
+	err = v.tx.QueryRow(ctx, `SELECT COUNT(number), COALESCE(MIN(number), 0), COALESCE(MAX(number), 0),
+			COALESCE((SELECT last FROM counter WHERE merchant_id = $1 AND name = $2), 0)
+		FROM bill WHERE merchant_id = $1`, v.merchant, billNumbers).Scan(&n.Count, &n.First, &n.Last, &n.Counter)
+	return n, err
+}
+
+// StrayLines lists lines that stand on nothing and are of a kind that never waits.
+func (v *View) StrayLines(ctx context.Context, limit int) ([]*billing.Line, error) {
+	return sqldb.Query(ctx, v.tx, scanLine, `SELECT `+lineColumns+` FROM line
+		WHERE merchant_id = $1 AND activity_id IS NULL AND kind NOT IN ('charge', 'adjustment') ORDER BY id LIMIT $2`, v.merchant, int64(limit))
+}
+
+// Misdiscounted is a customer whose redemptions of a coupon say another sum than the
+// lines of its discounts, in minor units.
+type Misdiscounted struct {
+	Customer               billing.CustomerID
+	ByRedemptions, ByLines int64
+}
+
+// Misdiscounted lists those of whom that is so, of one coupon.
+func (v *View) Misdiscounted(ctx context.Context, c *billing.Coupon, limit int) ([]Misdiscounted, error) {
+	return sqldb.Query(ctx, v.tx, func(r sqldb.Row) (m Misdiscounted, err error) {
+		err = r.Scan(&m.Customer, &m.ByRedemptions, &m.ByLines)
+		return m, err
+	}, `SELECT customer_id, said, discounted FROM (
+			SELECT r.customer_id, CAST(SUM(r.discounted) AS BIGINT) AS said, CAST(COALESCE((SELECT -SUM(l.amount) FROM line l
+				WHERE l.merchant_id = $1 AND l.customer_id = r.customer_id AND l.kind = 'discount' AND l.code = $3), 0) AS BIGINT) AS discounted
+			FROM redemption r WHERE r.merchant_id = $1 AND r.coupon_id = $2 GROUP BY r.customer_id) AS sums
+		WHERE said <> discounted ORDER BY customer_id LIMIT $4`, v.merchant, c.ID, c.Code, int64(limit))
+}
