@@ -20,6 +20,7 @@ import (
 type bankCommand struct {
 	Journal bankJournalCommand `cmd:"" help:"Print what the bank saw and did for a merchant."`
 	Faults  bankFaultsCommand  `cmd:"" help:"Show or set what goes wrong between a merchant and the bank."`
+	Terms   bankTermsCommand   `cmd:"" help:"Show or set how the bank deals with a merchant."`
 	Serve   bankServeCommand   `cmd:"" help:"Serve the bank as a process of its own."`
 }
 
