@@ -79,6 +79,9 @@ func (x *exchange) login(ctx context.Context, from netip.Addr, r *http.Request) 
 			x.Brake.Failed(now, from, c.name)
 			return &failure{status: http.StatusUnauthorized, mistakes: []mistake{{text: "Your API key or login is not valid"}}, cause: err}
 		}
+		if billing.KindOf(err) == billing.Limited {
+			return &failure{status: http.StatusTooManyRequests, mistakes: []mistake{{text: "Too many failed logins; try again later"}}, cause: err}
+		}
 		return err
 	}
 	x.Brake.Succeeded(now, from, c.name)

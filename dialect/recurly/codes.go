@@ -26,7 +26,6 @@ const (
 	invalidData             transactionCode = "invalid_data"
 	declinedCardNumber      transactionCode = "declined_card_number"
 	declinedExpirationDate  transactionCode = "declined_expiration_date"
-	noBillingInformation    transactionCode = "no_billing_information"
 	fraudAddress            transactionCode = "fraud_address"
 	fraudSecurityCode       transactionCode = "fraud_security_code"
 	fraudStolenCard         transactionCode = "fraud_stolen_card"

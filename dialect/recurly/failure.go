@@ -118,8 +118,8 @@ func failureOf(err error) *failure {
 		f.status = http.StatusUnauthorized
 	case billing.Forbidden:
 		f.status = http.StatusForbidden
-	case billing.Limited:
-		f.status = http.StatusTooManyRequests
+	case billing.Limited: // by the controls on how much one consumer may be charged; too many logins say so themselves
+		f.status, f.mistakes[0].code = http.StatusUnprocessableEntity, string(fraudVelocity)
 	case billing.Unavailable:
 		f.status = http.StatusServiceUnavailable
 	}
