@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
 // company is those who ask for the same kind of thing of one merchant's books at
@@ -41,6 +42,10 @@ type guest[T any] struct {
 // mostTogether bounds how many go together: what one waits for the others.
 const mostTogether = 64
 
+// longestTogether bounds how long a desk is kept, should a connection to the
+// database be dead without anybody having said so.
+const longestTogether = 10 * time.Second
+
 // join has do done for a wish, together with those of others. If ctx ends before
 // that begins it is an error, and it is not done.
 func (y *company[K, T]) join(ctx context.Context, id K, wish T, do func(context.Context, []T)) error {
@@ -63,7 +68,9 @@ func (y *company[K, T]) join(ctx context.Context, id K, wish T, do func(context.
 	for i, g := range together {
 		wishes[i] = g.wish
 	}
-	do(context.WithoutCancel(ctx), wishes) // one that hangs up leaves the others be
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestTogether) // one that hangs up leaves the others be
+	defer cancel()
+	do(ctx, wishes)
 	return nil
 }
 

@@ -3,12 +3,14 @@ package cashier
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"sync"
 	"testing"
 
 	"github.com/perennial-billing/perennial/billing"
+	"github.com/perennial-billing/perennial/sqldb"
 )
 
 // waitFor waits until so many wait in a merchant's room.
@@ -152,4 +154,25 @@ func TestCompanyOfMany(t *testing.T) {
 	y.mu.Unlock()
 	close(release)
 	all.Wait()
+}
+
+// TestGoAlone tells what those who failed together try again: whatever surely was
+// not stored, but not what failed of one by itself for a reason of its own.
+func TestGoAlone(t *testing.T) {
+	own := errors.New("its own")
+	for _, c := range []struct {
+		err      error
+		together int
+		want     bool
+	}{
+		{nil, 3, false},
+		{own, 1, false},
+		{own, 2, true},
+		{context.DeadlineExceeded, 1, true},
+		{fmt.Errorf("commit: %w", sqldb.ErrOutcomeUnknown), 2, false},
+	} {
+		if got := goAlone(c.err, c.together); got != c.want {
+			t.Errorf("%d together, %v: %v", c.together, c.err, got)
+		}
+	}
 }

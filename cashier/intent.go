@@ -2,6 +2,7 @@ package cashier
 
 import (
 	"context"
+	"errors"
 
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/store"
@@ -51,9 +52,10 @@ func (c *Cashier) intend(ctx context.Context, i *intent) error {
 var errLeft = billing.Errorf(billing.Internal, "what was done together with others was broken off")
 
 // goAlone reports whether those who failed together, so many of them, are to try
-// it each alone: nothing was stored, and it may have been another's fault.
+// it each alone, and for as long as it likes: nothing was stored, and it may have
+// been another's fault.
 func goAlone(err error, together int) bool {
-	return store.Undone(err) && (together > 1 || store.Locked(err))
+	return store.Undone(err) && (together > 1 || store.Locked(err) || errors.Is(err, context.DeadlineExceeded))
 }
 
 func (c *Cashier) intendAlone(ctx context.Context, i *intent) error {

@@ -34,6 +34,7 @@ func (c *Cashier) identifyTogether(ctx context.Context, list []*lookup) {
 	if len(list) == 1 {
 		l := list[0]
 		l.merchant, l.login, l.err = c.Store.Identify(ctx, l.kind, l.name)
+		l.alone = goAlone(l.err, len(list))
 		return
 	}
 	names := make([]string, len(list))

@@ -26,8 +26,9 @@ func TestChargesTogether(t *testing.T) {
 			var mu sync.Mutex
 			paid, kinds := 0, map[billing.Kind]int{}
 			try := func(customer cashier.Ref, r cashier.ChargeRequest) {
+				session := s.Session()
 				all.Go(func() {
-					_, err := s.Cashier.Charge(context.Background(), s.Session(), customer, r)
+					_, err := s.Cashier.Charge(context.Background(), session, customer, r)
 					mu.Lock()
 					defer mu.Unlock()
 					if err == nil {
@@ -85,16 +86,16 @@ func TestChargesPassALockedCustomer(t *testing.T) {
 			})
 		}()
 		<-locked
-		results := make(chan error, 1)
+		results, session := make(chan error, 1), s.Session()
 		go func() {
-			_, err := s.Cashier.Charge(ctx, s.Session(), held, byCard(100))
+			_, err := s.Cashier.Charge(ctx, session, held, byCard(100))
 			results <- err
 		}()
 		var all sync.WaitGroup
 		for i := range many {
-			customer := s.Customer(fmt.Sprint("free", i))
+			customer, session := s.Customer(fmt.Sprint("free", i)), s.Session()
 			all.Go(func() {
-				if _, err := s.Cashier.Charge(ctx, s.Session(), customer, byCard(100)); err != nil {
+				if _, err := s.Cashier.Charge(ctx, session, customer, byCard(100)); err != nil {
 					t.Error(err)
 				}
 			})
