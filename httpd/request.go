@@ -24,6 +24,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// is too large, instead of reading on in search of the next request.
 	r.Body = http.MaxBytesReader(w, r.Body, s.cfg.MaxBody)
 	trimSlashes(r)
+	keepDots(r)
 	s.setHeaders(a.Header(), rec)
 
 	cut := s.route(a, r, rec)
@@ -44,6 +45,24 @@ func trimSlashes(r *http.Request) {
 	if u.RawPath != "" {
 		u.RawPath = "/" + strings.TrimLeft(u.RawPath, "/")
 	}
+	r.URL = &u
+}
+
+// keepDots escapes the dots of segments that are nothing else, so that the mux does not redirect to the address without
+// them: clients that post do not follow, and a handler for which .. is somebody's name says itself that there is no such.
+func keepDots(r *http.Request) {
+	path := r.URL.EscapedPath()
+	if !strings.Contains(path, "/.") {
+		return
+	}
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		if s == "." || s == ".." {
+			segments[i] = strings.ReplaceAll(s, ".", "%2E")
+		}
+	}
+	u := *r.URL
+	u.RawPath = strings.Join(segments, "/")
 	r.URL = &u
 }
 

@@ -101,6 +101,21 @@ func TestDoubledSlash(t *testing.T) {
 	}
 }
 
+// TestDots: nobody is sent to the address without the dots; a client that posts would not follow.
+func TestDots(t *testing.T) {
+	run := start(t, nil, map[string]http.HandlerFunc{"POST /accounts/": func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.URL.EscapedPath())
+	}})
+	for path, want := range map[string]string{
+		"/accounts/../billing_info": "/accounts/%2E%2E/billing_info", "/accounts/./x": "/accounts/%2E/x", "/accounts/x/..": "/accounts/x/%2E%2E",
+		"/accounts/.a/b%2Fc": "/accounts/.a/b%2Fc", "/accounts/%2e%2e/x": "/accounts/%2e%2e/x",
+	} {
+		if res := run.do(t, "POST", path, nil, nil); res.status != 200 || res.body != want {
+			t.Errorf("%s: %d %q, want %q", path, res.status, res.body, want)
+		}
+	}
+}
+
 func TestHeaders(t *testing.T) {
 	run := start(t, nil, map[string]http.HandlerFunc{
 		"/data": hello,
