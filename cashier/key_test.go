@@ -150,6 +150,15 @@ func TestPostedForms(t *testing.T) {
 		if _, err := s.Cashier.Form(ctx, s.Another("other").Session(), f.Key); billing.KindOf(err) != billing.NotFound {
 			t.Errorf("another merchant: %v", err)
 		}
+		for try, want := range map[int]bool{0: true, 1: true} {
+			for range 2 {
+				ours, err := s.Cashier.BeginForm(ctx, s.Merchant, "abc", try)
+				if err != nil || ours != want {
+					t.Errorf("try %d is ours: %v, %v", try, ours, err)
+				}
+				want = false
+			}
+		}
 		s.Wall.Forward(24*time.Hour - time.Second)
 		if _, err := s.Cashier.Form(ctx, s.Session(), f.Key); err != nil {
 			t.Errorf("within a day: %v", err)

@@ -48,7 +48,7 @@ func TestHostile(t *testing.T) {
 			{"PUT", "/accounts/ann/billing_info", "<account><first_name>x</first_name></account>", 200}, // says nothing of billing information, and one is kept
 			{"PUT", "/accounts/bob/billing_info", "<billing_info/>", 422}, {"PUT", "/accounts/bob/billing_info", "<billing_info><credit_card><number>" + strings.Repeat("4", 5000) + "</number></credit_card></billing_info>", 422},
 			{"PUT", "/accounts/ann/billing_info", "<billing_info><first_name>" + strings.Repeat("x", 51) + "</first_name><country>USA</country><ip_address>x</ip_address><zip>" + strings.Repeat("1", 21) + "</zip></billing_info>", 422},
-			{"PUT", "/accounts/%2E%2E/billing_info", goodInfo, 404}, {"PUT", "/accounts/%2e/billing_info", goodInfo, 404}, {"PUT", "/accounts/%2F/billing_info", goodInfo, 404},
+			{"PUT", "/accounts/%2E%2E/billing_info", goodInfo, 404}, {"PUT", "/accounts/%2e/billing_info", goodInfo, 404}, {"PUT", "/accounts/../billing_info", goodInfo, 404}, {"DELETE", "/accounts/x/../ann", "", 404}, {"PUT", "/accounts/%2F/billing_info", goodInfo, 404},
 			{"PUT", "/accounts/ann%00/billing_info", goodInfo, 404}, {"PUT", "/accounts/ANN/billing_info", goodInfo, 404}, {"PUT", "/accounts/eve/billing_info", goodInfo, 404},
 			{"PUT", fmt.Sprintf("/accounts/%d/billing_info", ref.ID), goodInfo, 404},
 			{"POST", "/accounts", `<account><account_code>..</account_code></account>`, 422}, {"POST", "/accounts", `<account><account_code>a/../b</account_code></account>`, 422},

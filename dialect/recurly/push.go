@@ -184,7 +184,7 @@ func (w *teller) document(ctx context.Context, one told) (string, error) {
 		if move != nil {
 			d.within("transaction", "", func() {
 				d.text("id", shown(moveKind, int64(move.ID)))
-				d.transactionFields(move, w.Event.CreatedAt)
+				d.transactionFields(move, w.Event.CreatedAt, false)
 			})
 		}
 	})

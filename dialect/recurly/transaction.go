@@ -106,12 +106,14 @@ func (d *document) transaction(w *transactionView, now time.Time) {
 	d.within("transaction", ` type="`+w.kind()+`"`, func() {
 		d.text("id", shown(moveKind, int64(w.ID)))
 		d.text("account_code", w.account)
-		d.transactionFields(w, now)
+		d.transactionFields(w, now, true)
 	})
 }
 
-// transactionFields writes what notices have of a transaction too (14).
-func (d *document) transactionFields(w *transactionView, now time.Time) {
+// transactionFields writes what notices have of a transaction too (14). Two clients
+// read whether it was a success from an element of its own, which notices did not
+// have.
+func (d *document) transactionFields(w *transactionView, now time.Time, success bool) {
 	invoice := ""
 	if w.invoice != 0 {
 		invoice = shown(invoiceKind, int64(w.invoice))
@@ -122,6 +124,9 @@ func (d *document) transactionFields(w *transactionView, now time.Time) {
 	d.datetime("date", w.CreatedAt)
 	d.integer("amount_in_cents", w.amount())
 	d.text("status", w.status())
+	if success {
+		d.boolean("success", w.status() == "success")
+	}
 	d.text("message", w.words())
 	d.text("reference", w.ProcessorID)
 	d.leaf("cvv_result", ` code="`+cvv+`"`, cvvText)

@@ -98,6 +98,13 @@ func (x *exchange) post(r *http.Request, note *httpd.Record) (to string, status 
 	if len(before) >= mostTries {
 		return "", 0, &untrusted{http.StatusUnprocessableEntity, "This form was posted too often; load the page again"}
 	}
+	ours, err := x.Cashier.BeginForm(ctx, x.merchant(), p.proof, len(before))
+	if err != nil {
+		return "", 0, err
+	}
+	if !ours {
+		return "", 0, &untrusted{http.StatusConflict, "This form is being carried out; load this page again in a moment"}
+	}
 	form, err := p.perform(ctx)
 	if err != nil {
 		return "", 0, err

@@ -186,6 +186,38 @@ func TestTransparentDistrust(t *testing.T) {
 	})
 }
 
+// TestTransparentClicks: of several clicks at once one is carried out, and those
+// that come after it is are led to what came of it.
+func TestTransparentClicks(t *testing.T) {
+	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
+		c := open(t, s)
+		data := protect(c, func(v url.Values) { v.Set("transaction[amount_in_cents]", "900") })
+		codes := make(chan int, 8)
+		for range cap(codes) {
+			go func() {
+				code, _ := post(c, "transaction", data, cardPairs("4111111111111111"))
+				codes <- code
+			}()
+		}
+		led := 0
+		for range cap(codes) {
+			switch code := <-codes; code {
+			case http.StatusFound:
+				led++
+			case http.StatusConflict:
+			default:
+				t.Errorf("a click is answered by %d", code)
+			}
+		}
+		if n := s.Journal()["capture"]; n != 1 || led == 0 {
+			t.Errorf("the bank saw %d captures, and %d were led back", n, led)
+		}
+		if code, _ := post(c, "transaction", data, cardPairs("4111111111111111")); code != http.StatusFound {
+			t.Errorf("afterwards: %d", code)
+		}
+	})
+}
+
 // TestTransparentTries: one signature cannot be used to try card after card.
 func TestTransparentTries(t *testing.T) {
 	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
