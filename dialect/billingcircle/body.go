@@ -1,6 +1,7 @@
 package billingcircle
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"mime"
@@ -92,7 +93,10 @@ func readParams(r *http.Request) (params, error) {
 	return p, nil
 }
 
-var errMany = errors.New("billingcircle: the body has too many fields")
+var (
+	errMany   = errors.New("billingcircle: the body has too many fields")
+	errBroken = errors.New("billingcircle: the body breaks off")
+)
 
 func (p params) readForm(body io.Reader) error {
 	all, err := io.ReadAll(body)
@@ -113,10 +117,14 @@ func (p params) readForm(body io.Reader) error {
 }
 
 func (p params) readParts(body io.Reader, boundary string) error {
-	if boundary == "" {
-		return errMany
+	all, err := io.ReadAll(body)
+	if err != nil {
+		return err
 	}
-	parts := multipart.NewReader(body, boundary)
+	if boundary == "" || !bytes.Contains(all, []byte("--"+boundary+"--")) {
+		return errBroken
+	}
+	parts := multipart.NewReader(bytes.NewReader(all), boundary)
 	for n := 0; ; n++ {
 		part, err := parts.NextRawPart()
 		if errors.Is(err, io.EOF) {

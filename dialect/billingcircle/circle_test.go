@@ -102,7 +102,13 @@ func (d *desk) post(path, kind, body string) string {
 // ask sends a method with the admin's login; fields are "name=value", not encoded.
 func (d *desk) ask(method string, fields ...string) string {
 	d.t.Helper()
-	body := auth + "&method=" + method
+	return d.askOf("acme", method, fields...)
+}
+
+// askOf is ask of another company.
+func (d *desk) askOf(company, method string, fields ...string) string {
+	d.t.Helper()
+	body := "companyid=" + company + "&username=api&password=s3cret&method=" + method
 	for _, f := range fields {
 		name, value, _ := strings.Cut(f, "=")
 		body += "&" + url.QueryEscape(name) + "=" + url.QueryEscape(value)
@@ -154,7 +160,11 @@ func (d *desk) client(key, card string, more ...string) string {
 // scheduled makes a confirmed schedule, and returns its id.
 func (d *desk) scheduled(client string, fields ...string) string {
 	d.t.Helper()
-	answer := d.ask("createschedule", append([]string{"c_clientid=" + client, "s_title=Service"}, fields...)...)
+	fields = append([]string{"c_clientid=" + client}, fields...)
+	if !slices.ContainsFunc(fields, func(f string) bool { return strings.HasPrefix(f, "s_title=") }) {
+		fields = append(fields, "s_title=Service")
+	}
+	answer := d.ask("createschedule", fields...)
 	id, ok := strings.CutPrefix(answer, "1,1,Success,")
 	if !ok {
 		d.t.Fatalf("no schedule: %s", answer)
