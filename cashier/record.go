@@ -19,6 +19,9 @@ type RecordRequest struct {
 	Note       string
 	Invoices   []Ref  // debts that a payment covers first, in order
 	InvoiceRaw string // how the client wrote them
+
+	// Act is what the audit trail is to say of it, by whom and why; nil for nothing.
+	Act *billing.Act
 }
 
 // Record writes an activity and lets it cover, or be covered by, what is open.
@@ -59,6 +62,13 @@ func (c *Cashier) Record(ctx context.Context, s *Session, customer Ref, r Record
 			kind = billing.InvoiceIssued
 		}
 		b.event(kind, owner.ID, int64(a.ID))
+		if r.Act != nil {
+			act := *r.Act
+			act.Noun, act.Object, act.At = string(store.ActivityNoun), int64(a.ID), c.Now()
+			if err := tx.InsertAct(ctx, act); err != nil {
+				return err
+			}
+		}
 		return b.flush(ctx)
 	})
 	return a, err

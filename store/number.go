@@ -17,7 +17,7 @@ const (
 	TransactionNumber Noun = "transaction_number" // of what moves money, by what it covers
 )
 
-const countedNouns = `noun IN ('client_number', 'schedule_number')`
+const countedNouns = `noun IN ('client_number', 'schedule_number', 'bill_number')`
 
 // Count tells the small numbers of objects, by the names under which they are
 // numbered. One that has none gets the next, in the order of the names, from first
@@ -73,7 +73,8 @@ func (v *View) Counted(ctx context.Context, n Noun, names []string) (map[string]
 	return numbers, nil
 }
 
-// ByCount finds the name of the customer or subscription that has a small number.
+// ByCount finds the name of the customer, subscription or debt that has a small
+// number.
 func (v *View) ByCount(ctx context.Context, n Noun, number int64) (name string, err error) {
 	err = v.tx.QueryRow(ctx, `SELECT code FROM reference WHERE merchant_id = $1 AND noun = $2 AND object_id = $3 AND `+countedNouns,
 		v.merchant, n, number).Scan(&name)

@@ -63,6 +63,7 @@ type commandLine struct {
 	Restore  restoreCommand  `cmd:"" help:"Books that were put back from a copy: compare them with the processors, and adopt them."`
 	Simulate simulateCommand `cmd:"" help:"Play seeded stories of crashes and a lying bank, and look for lost money."`
 	Merchant merchantCommand `cmd:"" help:"Close a merchant."`
+	Payment  paymentCommand  `cmd:"" help:"Bills that are not paid: list them, and say that they were paid by hand or are given up."`
 	Attempt  attemptCommand  `cmd:"" help:"Charges and refunds whose outcome is not known: list them, and settle what no look-up can."`
 	Parked   parkedCommand   `cmd:"" help:"Work that waits because its data are damaged: list it, and release it when it is mended."`
 	Acts     actsCommand     `cmd:"" help:"List what people did by hand, and why."`

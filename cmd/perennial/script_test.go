@@ -145,7 +145,10 @@ func scriptHTTP(ts *testscript.TestScript, neg bool, args []string) {
 	r, err := http.NewRequestWithContext(ctx, args[1], args[2], strings.NewReader(body))
 	ts.Check(err)
 	r.SetBasicAuth(demoUser, demoPassword)
-	if body != "" {
+	switch {
+	case strings.HasPrefix(body, "companyid="):
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	case body != "":
 		r.Header.Set("Content-Type", "application/json")
 	}
 	answer, err := http.DefaultClient.Do(r)

@@ -154,7 +154,7 @@ CREATE TABLE counter (
     PRIMARY KEY (merchant_id, name)
 ) {{strict}};
 CREATE INDEX reference_counted ON reference (merchant_id, noun, object_id)
-    WHERE noun IN ('client_number', 'schedule_number');
+    WHERE noun IN ('client_number', 'schedule_number', 'bill_number');
 
 -- When people were erased whose bytes are perhaps still in the file.
 CREATE TABLE scrub (
