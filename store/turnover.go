@@ -35,7 +35,7 @@ func (v *View) Turnover(ctx context.Context, s Span) ([]billing.Turnover, error)
 		m.At = instant(at)
 		return m, err
 	}, `SELECT activity_id, amount, posted_at FROM entry
-		WHERE merchant_id = $1 AND activity_id >= $2 AND ledger >= 'cash:' AND ledger < 'cash;' AND posted_at >= $3 AND posted_at < $4
+		WHERE merchant_id = $1 AND activity_id >= $2 AND ledger LIKE 'cash:%' AND posted_at >= $3 AND posted_at < $4
 		ORDER BY posted_at, activity_id, seq`, v.merchant, s.Oldest, s.From.UnixMicro(), s.To.UnixMicro())
 	if err != nil {
 		return nil, err

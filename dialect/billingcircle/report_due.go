@@ -13,11 +13,32 @@ import (
 // though no money was moved (4.5).
 func (d *desk) free(ctx context.Context, s store.Span) ([]billing.Turnover, error) {
 	bills, err := d.v.FreeBills(ctx, s)
+	if err != nil {
+		return nil, err
+	}
 	var list []billing.Turnover
 	for _, b := range bills {
-		list = append(list, billing.Turnover{Activity: b.ID, Debt: b.ID, Customer: b.CustomerID, Subscription: b.SubscriptionID, At: b.CreatedAt})
+		t := billing.Turnover{Activity: b.ID, Debt: b.ID, Customer: b.CustomerID, Subscription: b.SubscriptionID, At: b.CreatedAt}
+		m, err := d.method(ctx, b.CustomerID)
+		if err != nil {
+			return nil, err
+		}
+		if m != nil {
+			t.Instrument = m.Instrument
+		}
+		list = append(list, t)
 	}
-	return list, err
+	return list, nil
+}
+
+// method is what a client is paid with, nil for nothing.
+func (d *desk) method(ctx context.Context, id billing.CustomerID) (m *billing.PaymentMethod, err error) {
+	m, ok := d.methods[id]
+	if !ok {
+		m, err = keptOf(ctx, d.v, id)
+		d.methods[id] = m
+	}
+	return m, err
 }
 
 // reportDue lists the bills that are not paid: refused, to be collected by hand, or
@@ -69,12 +90,9 @@ func (d *desk) due(ctx context.Context, debt *billing.Activity, kind string) (ro
 		return row, false, err
 	}
 	row.debt = debt
-	m, ok := d.methods[debt.CustomerID]
-	if !ok {
-		if m, err = keptOf(ctx, d.v, debt.CustomerID); err != nil {
-			return row, false, err
-		}
-		d.methods[debt.CustomerID] = m
+	m, err := d.method(ctx, debt.CustomerID)
+	if err != nil {
+		return row, false, err
 	}
 	row.by = chargeMethod(d.customers[debt.CustomerID], m)
 	if row.status, err = billWord(ctx, d.v, debt); err != nil {
