@@ -17,6 +17,7 @@ import (
 
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/dialect/unipay"
+	"github.com/perennial-billing/perennial/processor/sandbox"
 	"github.com/perennial-billing/perennial/setup"
 )
 
@@ -32,6 +33,7 @@ const (
 	demoUser     = "api-demo"
 	demoPassword = "demo-password"
 	demoAccount  = "2001"
+	demoTwin     = "acme-test"
 	demoZone     = "America/New_York"
 	demoClock    = "2020-01-01T09:00:00"
 )
@@ -192,6 +194,11 @@ func (g *gateway) plantNew(ctx context.Context, p *process, clock string) (*bill
 	if _, err := file.Apply(ctx, g.setupOptions(p)); err != nil {
 		return nil, err
 	}
+	if g.bank != nil { // the twin's bank is the one that its wire describes
+		if err := g.bank.SetTerms(ctx, demoTwin, sandbox.Terms{Amounts: sandbox.AuthorizeNet}); err != nil {
+			return nil, err
+		}
+	}
 	return g.store.MerchantByCode(ctx, demoMerchant)
 }
 
@@ -224,6 +231,7 @@ func (c *demoCommand) announce(p *process, url string, m *billing.Merchant) erro
   plans        standard_monthly (19.99 USD a month), gym_monthly (49.99 USD a month)
   clock        %[6]s, running
   CCBill API   %[1]s/jpost/billingApi.cgi, account 900000, testuser, testpass
+  Connect URL  %[1]s/connect/, companyid acme, api, s3cret (Billing Circle; testing: /connect-test/)
   data         %[7]s (started again, the demo goes on; remove it to begin anew)
 
 Make a customer, in a second terminal:
