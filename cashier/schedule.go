@@ -101,10 +101,14 @@ func (c *Cashier) ModifySchedule(ctx context.Context, s *Session, customer, r Re
 				return nil, err
 			}
 		}
-		if change.Close {
-			return sub.CancelOn(s.Today(), s.Today(), a, "closed")
-		}
-		if change.Held != nil {
+		switch {
+		case change.Close: // held first, so that nothing that is due and waits for the run is billed
+			var err error
+			a = sub.Hold(s.Today(), a, "closed")
+			if a, err = sub.CancelOn(s.Today(), s.Today(), a, "closed"); err != nil {
+				return nil, err
+			}
+		case change.Held != nil:
 			c := *sub.Composition
 			c.Held, sub.Composition = *change.Held, &c
 			a = b.keepHeld(sub, b.customers[sub.CustomerID], a)

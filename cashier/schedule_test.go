@@ -234,6 +234,36 @@ func TestModifySchedule(t *testing.T) {
 	})
 }
 
+// TestCloseSchedule: what is closed is billed no more, not even what is due and
+// waits for the next run, and it stays closed.
+func TestCloseSchedule(t *testing.T) {
+	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
+		ctx := context.Background()
+		c := client(t, s, "ann", "4111111111111111")
+		late, err := s.Cashier.AddSchedule(ctx, s.Session(), c, terms(t, "2020-01-10"), nil)
+		ok(t, err)
+		s.MoveTo("2020-02-20")
+		refs := []cashier.Ref{{ID: int64(late.ID)}, schedule(t, s, c, terms(t, "2020-02-20")), schedule(t, s, c, terms(t, "2020-03-01"))}
+		_, err = s.Cashier.ReleaseSchedule(ctx, s.Session(), c, refs[0]) // billed tomorrow, for 10 February
+		ok(t, err)
+		for _, ref := range refs {
+			sub, err := s.Cashier.ModifySchedule(ctx, s.Session(), c, ref, cashier.ScheduleChange{Close: true,
+				Terms: func(r *billing.ScheduleTerms) { r.Title = "Closed" }})
+			ok(t, err)
+			if got := s.Subscription(ref); sub.Status != billing.Cancelled || got.Status != billing.Cancelled || got.PlanName != "Closed" || !got.NextAt.IsZero() {
+				t.Errorf("%s %q, next %s", got.Status, got.PlanName, got.NextAt)
+			}
+			if _, err := s.Cashier.ReleaseSchedule(ctx, s.Session(), c, ref); billing.KindOf(err) != billing.State {
+				t.Errorf("it goes on: %v", err)
+			}
+		}
+		s.MoveTo("2020-06-01")
+		if got := billed(s, c); got != "" {
+			t.Errorf("billed: %s", got)
+		}
+	})
+}
+
 // TestPaidByHand: the bills of a client without card or account wait until the
 // merchant writes down that they were paid, and a client can change how it pays.
 func TestPaidByHand(t *testing.T) {

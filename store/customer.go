@@ -35,6 +35,17 @@ func (v *View) Customer(ctx context.Context, id billing.CustomerID) (*billing.Cu
 	return c, notFound(err, "customer")
 }
 
+// CustomersByID reads several customers, those who are gone among them.
+func (v *View) CustomersByID(ctx context.Context, ids []billing.CustomerID) (map[billing.CustomerID]*billing.Customer, error) {
+	list, err := sqldb.Query(ctx, v.tx, scanCustomer,
+		`SELECT `+customerColumns+` FROM customer WHERE merchant_id = $1 AND id `+v.tx.In(2), v.merchant, sqldb.List(ints(ids)))
+	found := make(map[billing.CustomerID]*billing.Customer, len(list))
+	for _, c := range list {
+		found[c.ID] = c
+	}
+	return found, err
+}
+
 // LockCustomers reads customers and keeps other writers of their accounts
 // waiting, in the order of their ids so that no two wait for each other.
 // Whatever changes a customer's account locks the customer first.

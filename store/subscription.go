@@ -60,6 +60,17 @@ func (v *View) Subscription(ctx context.Context, id billing.SubscriptionID) (*bi
 	return s, notFound(err, "subscription")
 }
 
+// SubscriptionsByID reads several subscriptions, those that are gone among them.
+func (v *View) SubscriptionsByID(ctx context.Context, ids []billing.SubscriptionID) (map[billing.SubscriptionID]*billing.Subscription, error) {
+	list, err := sqldb.Query(ctx, v.tx, scanSubscription,
+		`SELECT `+subscriptionColumns+` FROM subscription WHERE merchant_id = $1 AND id `+v.tx.In(2), v.merchant, sqldb.List(ints(ids)))
+	found := make(map[billing.SubscriptionID]*billing.Subscription, len(list))
+	for _, s := range list {
+		found[s.ID] = s
+	}
+	return found, err
+}
+
 // LockSubscriptions reads subscriptions and keeps other writers of them
 // waiting. Subscriptions are locked before customers.
 func (t *Tx) LockSubscriptions(ctx context.Context, ids []billing.SubscriptionID) ([]*billing.Subscription, error) {

@@ -16,6 +16,7 @@ import (
 // known: it spares looking through all that was ever posted.
 type Span struct {
 	From, To time.Time
+	Currency billing.Currency // of what is asked for; sums of others mean nothing
 	Oldest   billing.ActivityID
 }
 
@@ -35,8 +36,8 @@ func (v *View) Turnover(ctx context.Context, s Span) ([]billing.Turnover, error)
 		m.At = instant(at)
 		return m, err
 	}, `SELECT activity_id, amount, posted_at FROM entry
-		WHERE merchant_id = $1 AND activity_id >= $2 AND ledger LIKE 'cash:%' AND posted_at >= $3 AND posted_at < $4
-		ORDER BY posted_at, activity_id, seq`, v.merchant, s.Oldest, s.From.UnixMicro(), s.To.UnixMicro())
+		WHERE merchant_id = $1 AND activity_id >= $2 AND ledger LIKE 'cash:%' AND currency = $3 AND posted_at >= $4 AND posted_at < $5
+		ORDER BY posted_at, activity_id, seq`, v.merchant, s.Oldest, s.Currency, s.From.UnixMicro(), s.To.UnixMicro())
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +188,8 @@ func (v *View) LastInvoice(ctx context.Context, c billing.CustomerID, s billing.
 func (v *View) FreeBills(ctx context.Context, s Span) ([]*billing.Activity, error) {
 	return sqldb.Query(ctx, v.tx, scanActivity, `SELECT `+activityColumns+` FROM activity
 		WHERE merchant_id = $1 AND id >= $2 AND kind = 'invoice' AND amount = 0 AND subscription_id IS NOT NULL
-			AND created_at >= $3 AND created_at < $4 ORDER BY id`, v.merchant, s.Oldest, s.From.UnixMicro(), s.To.UnixMicro())
+			AND currency = $3 AND created_at >= $4 AND created_at < $5 ORDER BY id`,
+		v.merchant, s.Oldest, s.Currency, s.From.UnixMicro(), s.To.UnixMicro())
 }
 
 // mostAskings bounds how many askings of a processor are looked through for one

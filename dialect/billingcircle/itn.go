@@ -94,6 +94,9 @@ func tell(ctx context.Context, t *notify.Telling) ([]notify.Message, error) {
 		if err != nil {
 			return nil, err
 		}
+		if erased(sub) {
+			continue
+		}
 		body, err := r.body(ctx, f, sub)
 		if err != nil {
 			return nil, err

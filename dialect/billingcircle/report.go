@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,7 +125,7 @@ func reporting(ctx context.Context, x *exchange) (*answer, error) {
 		return nil, refuse(invalid, "r_enddate")
 	}
 	m := x.session.Merchant
-	span := store.Span{From: m.Start(from), To: m.Start(to.AddDays(1))}
+	span := store.Span{From: m.Start(from), To: m.Start(to.AddDays(1)), Currency: m.Currency}
 	if m.Clock.Mode == billing.ClockReal { // ids are of the world's time
 		span.Oldest = store.OldestAt(span.From.AddDate(0, 0, -2*billing.LongestClearing))
 	}
@@ -162,18 +163,16 @@ func (x *exchange) desk() *desk {
 // admit leaves out what a report does not ask for, and what belongs to clients who
 // are gone, and reads the clients and schedules of the rest.
 func (d *desk) admit(ctx context.Context, list []billing.Turnover, kind string) (kept []billing.Turnover, err error) {
+	if err := d.know(ctx, list); err != nil {
+		return nil, err
+	}
 	for _, t := range list {
-		if d.x.customer != nil && t.Customer != d.x.customer.ID || kind == "gross" && t.Total() < 0 || kind == "credits" && t.Total() >= 0 {
+		switch {
+		case d.x.customer != nil && t.Customer != d.x.customer.ID, !d.shown(t):
 			continue
-		}
-		known, err := d.know(ctx, t.Customer, t.Subscription)
-		if err != nil {
-			return nil, err
-		}
-		if !known {
+		case kind == "gross" && t.Total() < 0, kind == "credits" && t.Total() >= 0:
 			continue
-		}
-		if kind == "credits" {
+		case kind == "credits":
 			t.Subtotal, t.Tax = -t.Subtotal, -t.Tax
 		}
 		kept = append(kept, t)
@@ -181,31 +180,38 @@ func (d *desk) admit(ctx context.Context, list []billing.Turnover, kind string) 
 	return kept, nil
 }
 
-// know reads a client and a schedule, and reports whether they are to be shown.
-func (d *desk) know(ctx context.Context, id billing.CustomerID, sub billing.SubscriptionID) (bool, error) {
-	c, ok := d.customers[id]
-	if !ok {
-		var err error
-		if c, err = d.v.Customer(ctx, id); err != nil {
-			return false, err
+// know reads the clients and schedules of a report.
+func (d *desk) know(ctx context.Context, list []billing.Turnover) error {
+	for part := range slices.Chunk(list, 500) {
+		var clients []billing.CustomerID
+		var schedules []billing.SubscriptionID
+		for _, t := range part {
+			if d.customers[t.Customer] == nil {
+				clients = append(clients, t.Customer)
+			}
+			if t.Subscription != 0 && d.schedules[t.Subscription] == nil {
+				schedules = append(schedules, t.Subscription)
+			}
 		}
-		d.customers[id] = c
-	}
-	if c.Standing == billing.StandingGone || !d.x.session.Login.Reaches(c.AccountID) {
-		return false, nil
-	}
-	if sub == 0 {
-		return true, nil
-	}
-	s, ok := d.schedules[sub]
-	if !ok {
-		var err error
-		if s, err = d.v.Subscription(ctx, sub); err != nil {
-			return false, err
+		customers, err := d.v.CustomersByID(ctx, clients)
+		if err != nil {
+			return err
 		}
-		d.schedules[sub] = s
+		maps.Copy(d.customers, customers)
+		subs, err := d.v.SubscriptionsByID(ctx, schedules)
+		if err != nil {
+			return err
+		}
+		maps.Copy(d.schedules, subs)
 	}
-	return !erased(s), nil
+	return nil
+}
+
+// shown reports whether a report tells of something: not of a client who is gone, or
+// whom the login does not reach, nor of a schedule that was deleted.
+func (d *desk) shown(t billing.Turnover) bool {
+	c, s := d.customers[t.Customer], d.schedules[t.Subscription]
+	return c.Standing != billing.StandingGone && d.x.session.Login.Reaches(c.AccountID) && (s == nil || !erased(s))
 }
 
 // sheet adds up and writes the rows of a report. The books are closed by then: who

@@ -52,7 +52,17 @@ func reportDue(ctx context.Context, x *exchange) (*answer, error) {
 		if err != nil {
 			return err
 		}
-		for _, debt := range debts {
+		all := make([]billing.Turnover, len(debts))
+		for i, debt := range debts {
+			all[i] = billing.Turnover{Customer: debt.CustomerID, Subscription: debt.SubscriptionID}
+		}
+		if err := d.know(ctx, all); err != nil {
+			return err
+		}
+		for i, debt := range debts {
+			if !d.shown(all[i]) {
+				continue
+			}
 			row, wanted, err := d.due(ctx, debt, x.params.get("r_type"))
 			if err != nil {
 				return err
@@ -85,10 +95,6 @@ type dueRow struct {
 
 // due looks at an unpaid bill, and tells whether it belongs to a kind of report.
 func (d *desk) due(ctx context.Context, debt *billing.Activity, kind string) (row dueRow, wanted bool, err error) {
-	known, err := d.know(ctx, debt.CustomerID, debt.SubscriptionID)
-	if err != nil || !known {
-		return row, false, err
-	}
 	row.debt = debt
 	m, err := d.method(ctx, debt.CustomerID)
 	if err != nil {
