@@ -62,9 +62,9 @@ var fields = slices.Concat([]field{
 	{"s_lineitems", 4000, nil},
 	{"s_interval", 0, func(s string) bool { return intervals[s] != "" }},
 	{"s_numofintervals", 5, integer},
-	{"s_amount", 12, decimal(2)},
-	{"s_taxrate", 7, decimal(3)},
-	{"s_adjustment", 13, func(s string) bool { return decimal(2)(strings.TrimLeft(s, "+-")) && !strings.ContainsAny(s[1:], "+-") }},
+	{"s_amount", 12, amount},
+	{"s_taxrate", 7, taxRate},
+	{"s_adjustment", 13, func(s string) bool { return amount(strings.TrimLeft(s, "+-")) && !strings.ContainsAny(s[1:], "+-") }},
 	{"s_adjustmentnote", 255, nil},
 	{"s_status", 0, word("active", "inactive", "closed")},
 	{"r_startdate", 10, date},
@@ -138,6 +138,16 @@ func decimal(places int) func(string) bool {
 		whole, part, pointed := strings.Cut(s, ".")
 		return digits(whole) && (!pointed || digits(part) && len(part) <= places)
 	}
+}
+
+// amount is the rule of money: more than nothing, with up to two decimals.
+func amount(s string) bool { return decimal(2)(s) && strings.Trim(s, "0.") != "" }
+
+// taxRate is the rule of a percentage up to 100 with up to three decimals.
+func taxRate(s string) bool {
+	whole, part, _ := strings.Cut(s, ".")
+	n, err := strconv.Atoi(whole)
+	return decimal(3)(s) && err == nil && (n < 100 || n == 100 && strings.Trim(part, "0") == "")
 }
 
 func email(s string) bool {

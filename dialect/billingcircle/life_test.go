@@ -323,10 +323,11 @@ func TestFields(t *testing.T) {
 		d.want("2,1006,A required field is missing: s_interval,s_interval", "modifyschedule", "c_clientid="+other, "s_scheduleid="+s, "s_recurringtype=subscription")
 		d.want("2,1013,Number of intervals must be greater than 1 for installment billing,s_numofintervals", "modifyschedule", "c_clientid="+other,
 			"s_scheduleid="+s, "s_recurringtype=installments", "s_interval=monthly")
-		for _, f := range []string{"s_amount=1.234", "s_amount=-1", "s_amount=0", "s_amount=1e3", "s_taxrate=100.001", "s_taxrate=1.2345", "s_startdate=2009-9-1",
+		for _, f := range []string{"s_amount=1.234", "s_amount=-1", "s_amount=0", "s_amount=1e3", "s_adjustment=0.00", "s_numofintervals=9999", "s_taxrate=100.001", "s_taxrate=1.2345", "s_startdate=2009-9-1",
 			"s_startdate=2009-02-30", "s_title=" + strings.Repeat("x", 101), "s_status=new"} {
 			name, _, _ := strings.Cut(f, "=")
-			d.want("2,1007,A required field is invalid: "+name+","+name, "modifyschedule", "c_clientid="+other, "s_scheduleid="+s, f)
+			d.want("2,1007,A required field is invalid: "+name+","+name, "modifyschedule", "c_clientid="+other, "s_scheduleid="+s, "s_recurringtype=subscription",
+				"s_interval=weekly", f)
 		}
 		d.want("2,1007,A required field is invalid: s_amount,s_amount", "createschedule", "c_clientid="+c, "s_startdate=2009-09-01", "s_recurringtype=installments",
 			"s_interval=monthly", "s_numofintervals=5", "s_title=x", "s_amount=0.04")

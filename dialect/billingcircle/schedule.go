@@ -135,9 +135,6 @@ func (x *exchange) adjustment() (*cashier.LineRequest, error) {
 		return nil, nil
 	}
 	amount, err := x.money("s_adjustment")
-	if err == nil && amount == 0 {
-		err = refuse(invalid, "s_adjustment")
-	}
 	return &cashier.LineRequest{Amount: amount, Description: x.params.get("s_adjustmentnote")}, err
 }
 
@@ -157,7 +154,10 @@ func (x *exchange) scheduleFailure(err error, t billing.ScheduleTerms) error {
 		}
 		return refuse(monthlyDay, "s_startdate")
 	case "count":
-		if t.Kind == billing.InInstallments {
+		switch {
+		case t.Count > 1: // more than any schedule has
+			return refuse(invalid, "s_numofintervals")
+		case t.Kind == billing.InInstallments:
 			return refuse(installmentCount, "s_numofintervals")
 		}
 		return refuse(recurringCount, "s_numofintervals")
