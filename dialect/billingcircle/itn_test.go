@@ -190,6 +190,32 @@ func TestITNCycle(t *testing.T) {
 	})
 }
 
+// TestITNTakenBack: what the client's bank takes back is a credit of the same bill,
+// and the reports know it under the same ids.
+func TestITNTakenBack(t *testing.T) {
+	open(t, func(t *testing.T, d *desk) {
+		ctx := context.Background()
+		r, courier := d.listens("")
+		c := d.client("ann", "4000000000000259") // charged back three days later
+		s := d.scheduled(c, "s_startdate=2009-09-01", "s_recurringtype=single", "s_amount=29.00", "s_taxrate=8.25")
+		d.MoveTo("2009-09-01")
+		d.MoveTo("2009-09-10")
+		check(t, courier.Once(ctx))
+		want := "success 5001 7001 9001 29.00 2.39 31.39 cc\ncredit 5001 7001 9002 29.00 2.39 31.39 cc"
+		if got := strings.Join(short(r.taken()), "\n"); got != want {
+			t.Errorf("received\n%s\nwant\n%s", got, want)
+		}
+		got := d.ask("reporting", "r_startdate=2009-09-01", "r_enddate=2009-09-30", "r_chargetype=net", "r_groupby=transaction")
+		for _, row := range []string{"\n9001,7001,2009-09-01,success,1234,ann,5001,Service,cc,29.00,2.39,31.39\n", ",credit,1234,ann,5001,Service,cc,-29.00,-2.39,-31.39\n"} {
+			if !strings.Contains(got, row) || !strings.Contains(got, "\n9002,7001,") {
+				t.Errorf("the report has no %q:\n%s", row, got)
+			}
+		}
+		d.want("1,1,Success,outstanding", "checkschedulestatus", "c_clientid="+c, "s_scheduleid="+s)
+		d.clean()
+	})
+}
+
 // TestITNRetries: what is not taken is sent again five times with growing pauses,
 // and what follows of the same schedule waits; 410 ends it at once.
 func TestITNRetries(t *testing.T) {
