@@ -176,14 +176,8 @@ func (c *Cashier) payClientWith(ctx context.Context, s *Session, b *book, owner 
 // payByHand has nothing of a customer be claimed any more: m is a placeholder, and
 // what was paid with is forgotten.
 func (b *book) payByHand(ctx context.Context, m *billing.PaymentMethod) error {
-	vaulted, err := b.tx.VaultedMethods(ctx, m.CustomerID)
-	if err != nil {
+	if err := b.forgetAll(ctx, m.CustomerID); err != nil {
 		return err
-	}
-	for _, o := range vaulted {
-		if err := b.forget(ctx, o); err != nil {
-			return err
-		}
 	}
 	for _, sub := range b.subs {
 		sub.PaymentMethodID = m.ID

@@ -62,8 +62,8 @@ func (c *Cashier) AddSchedule(ctx context.Context, s *Session, customer Ref, t b
 	return sub, err
 }
 
-// methodOf is the payment method with which all of a customer is paid; one of whom
-// none is known gets a placeholder.
+// methodOf is the payment method with which all of a customer is paid; for one of
+// whom none is known it is a placeholder, the one that is there or a new one.
 func (c *Cashier) methodOf(ctx context.Context, s *Session, tx *store.Tx, owner *billing.Customer) (*billing.PaymentMethod, error) {
 	vaulted, err := tx.VaultedMethods(ctx, owner.ID)
 	if err != nil {
@@ -73,6 +73,13 @@ func (c *Cashier) methodOf(ctx context.Context, s *Session, tx *store.Tx, owner 
 		if m.Active {
 			return m, nil
 		}
+	}
+	first, err := tx.PaymentMethods(ctx, owner.ID, store.Page{Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	if len(first) > 0 && !first[0].Vaulted() {
+		return first[0], nil
 	}
 	return c.placeholder(ctx, s, tx, owner)
 }

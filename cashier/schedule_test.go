@@ -290,11 +290,15 @@ func TestPaidByHand(t *testing.T) {
 		_, err = s.Cashier.ModifyClient(ctx, s.Session(), c, cashier.ClientChange{Manual: true})
 		ok(t, err)
 		s.MoveTo("2020-04-15")
+		schedule(t, s, c, terms(t, "2020-06-10")) // needs no place of its own
 		if got := billed(s, c); got != "01-10 29.00, 02-10 29.00, 03-10 29.00, 04-10 29.00 open" {
 			t.Errorf("by hand again: %s", got)
 		}
 		ok(t, s.Store.View(ctx, s.Merchant.ID, func(v *store.View) error {
 			list, err := v.PaymentMethods(ctx, billing.CustomerID(c.ID), store.Page{Limit: 10})
+			if len(list) != 3 {
+				t.Errorf("%d payment methods", len(list))
+			}
 			for _, m := range list {
 				if m.Vaulted() || m.Masked != "" {
 					t.Errorf("the card is still kept: %s", m.Masked)
