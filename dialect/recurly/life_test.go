@@ -350,3 +350,34 @@ func TestVoidAndRefund(t *testing.T) {
 		s.Balanced()
 	})
 }
+
+// TestGatewayOutOfReach: what nobody judged is told as a time-out, and changes
+// nothing (6.4).
+func TestGatewayOutOfReach(t *testing.T) {
+	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
+		c := open(t, s)
+		asked(c, 201, "POST", "/accounts", `<account><account_code>ann</account_code></account>`)
+		asked(c, 201, "POST", "/accounts", strings.Replace(ann, "<account_code>ann", "<account_code>bob", 1))
+		asked(c, 200, "DELETE", "/accounts/bob", "")
+		s.Line.Down.Store(true)
+		for path, body := range map[string]string{
+			"PUT /accounts/ann/billing_info":  goodInfo,
+			"POST /accounts/ann/subscription": `<subscription><plan_code>gold</plan_code>` + ann + `</subscription>`,
+			"POST /accounts/net/subscription": `<subscription><plan_code>gold</plan_code>` + strings.Replace(ann, "<account_code>ann", "<account_code>net", 1) + `</subscription>`,
+			"POST /transactions":              `<transaction><amount_in_cents>500</amount_in_cents>` + strings.Replace(ann, "<account_code>ann", "<account_code>bob", 1) + `</transaction>`,
+		} {
+			method, path, _ := strings.Cut(path, " ")
+			if got := asked(c, 422, method, path, body); !strings.Contains(got, `code="gateway_timeout"`) {
+				t.Errorf("%s: %s", path, got)
+			}
+		}
+		s.Line.Down.Store(false)
+		asked(c, 404, "GET", "/accounts/ann/billing_info", "")
+		asked(c, 404, "GET", "/accounts/net", "")
+		asked(c, 201, "POST", "/accounts/ann/subscription", `<subscription><plan_code>gold</plan_code>`+ann+`</subscription>`)
+		if n := s.Journal()["capture"]; n != 1 {
+			t.Errorf("the bank saw %d captures", n)
+		}
+		s.Balanced()
+	})
+}

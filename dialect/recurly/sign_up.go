@@ -3,6 +3,7 @@ package recurly
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"time"
@@ -104,20 +105,24 @@ func (b *buyer) party(ctx context.Context, x *exchange) (p cashier.Party, err er
 }
 
 // settle does what is left to be done with an account that has bought: what was
-// given of it beside the card changes it (7.2).
-func (b *buyer) settle(ctx context.Context, x *exchange) error {
+// given of it beside the card changes it (7.2). What is bought is bought: if this
+// fails it is logged, and the client is not told to try again.
+func (b *buyer) settle(ctx context.Context, x *exchange) {
 	if b.owner == nil {
-		return nil
+		return
 	}
+	ctx = context.WithoutCancel(ctx)
 	_, err := x.change(ctx, b.owner, b.element)
 	if err == nil && b.info != nil && !b.newCard() && b.kept != nil { // an address alone
 		_, err = x.Cashier.SetBillingInfo(ctx, x.session, cashier.Ref{ID: int64(b.owner.ID)}, b.request)
 	}
-	return err
+	if err != nil {
+		x.Log.LogAttrs(ctx, slog.LevelError, "recurly: an account that has bought was not changed", slog.Int64("customer", int64(b.owner.ID)), slog.Any("error", err))
+	}
 }
 
 // opened carries out what somebody buys, opening a closed account for it, and
-// closing it again if nothing comes of it (5.3).
+// closing it again if it is sure that nothing comes of it (5.3).
 func (b *buyer) opened(ctx context.Context, x *exchange, do func() error) error {
 	if b.closed {
 		var err error
@@ -126,12 +131,16 @@ func (b *buyer) opened(ctx context.Context, x *exchange, do func() error) error 
 		}
 	}
 	err := do()
-	if err != nil && b.closed {
-		_, again := x.Cashier.CloseCustomer(ctx, x.session, cashier.Ref{ID: int64(b.owner.ID)})
+	if err != nil && b.closed && !pending(err) {
+		_, again := x.Cashier.CloseCustomer(context.WithoutCancel(ctx), x.session, cashier.Ref{ID: int64(b.owner.ID)})
 		err = errors.Join(err, again)
 	}
 	return err
 }
+
+// pending reports whether a failure leaves open what became of a charge, so that it
+// may still be approved.
+func pending(err error) bool { return failureOf(err).mistakes[0].code == string(gatewayTimeout) }
 
 // createSubscription is POST .../subscription (7.2).
 func createSubscription(ctx context.Context, x *exchange) (answer, error) {
@@ -175,7 +184,8 @@ func (x *exchange) signUp(ctx context.Context, codes []string) (*billing.Custome
 	if err != nil {
 		return nil, nil, couponInline(x, err)
 	}
-	return signed.Customer, signed.Subscription, b.settle(ctx, x)
+	b.settle(ctx, x)
+	return signed.Customer, signed.Subscription, nil
 }
 
 // readTrial reads when a trial ends, zero if the plan says it (7.2).

@@ -268,7 +268,7 @@ func showTransaction(ctx context.Context, x *exchange) (answer, error) {
 // createTransaction is POST /transactions: account, charge, invoice and payment in
 // one go (10.1).
 func createTransaction(ctx context.Context, x *exchange) (answer, error) {
-	_, bought, err := x.purchase(ctx, nil)
+	bought, err := x.purchase(ctx, nil)
 	if err != nil {
 		return answer{}, err
 	}
@@ -276,12 +276,12 @@ func createTransaction(ctx context.Context, x *exchange) (answer, error) {
 }
 
 // purchase makes the sale that the body asks for.
-func (x *exchange) purchase(ctx context.Context, codes []string) (*buyer, *cashier.Purchased, error) {
+func (x *exchange) purchase(ctx context.Context, codes []string) (*cashier.Purchased, error) {
 	var wrong mistakes
 	r := cashier.PurchaseRequest{Line: readLine(x, x.body, false, &wrong)}
 	b, err := x.readBuyer(ctx, x.body.child("account"), codes, &wrong)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if b.owner != nil || b.made != nil {
 		if b.kept == nil && !b.newCard() && len(wrong) == 0 {
@@ -289,10 +289,10 @@ func (x *exchange) purchase(ctx context.Context, codes []string) (*buyer, *cashi
 		}
 	}
 	if err := wrong.orNil(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if r.Party, err = b.party(ctx, x); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var bought *cashier.Purchased
 	err = b.opened(ctx, x, func() error {
@@ -305,9 +305,10 @@ func (x *exchange) purchase(ctx context.Context, codes []string) (*buyer, *cashi
 		return refusedBy(bought.Attempt)
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return b, bought, b.settle(ctx, x)
+	b.settle(ctx, x)
+	return bought, nil
 }
 
 // takeBackTransaction is DELETE /transactions/:id: a void, a refund, or without an

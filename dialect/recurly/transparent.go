@@ -284,7 +284,7 @@ func (p *transparentPost) carryOut(ctx context.Context) (*document, error) {
 		a, err := p.tell(ctx, http.StatusOK, c, s)
 		return a.doc, err
 	case "transaction":
-		_, bought, err := p.purchase(ctx, p.call.account)
+		bought, err := p.purchase(ctx, p.call.account)
 		if err != nil {
 			return nil, err
 		}
