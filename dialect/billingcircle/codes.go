@@ -38,7 +38,6 @@ const (
 	cannotConfirm   refusal = "not_confirmable"
 	scheduleOver    refusal = "schedule_over"
 	sentTwice       refusal = "sent_twice"
-	notOurLanguage  refusal = "unreadable_text"
 	anotherClient   refusal = "another_client"
 	wrongInstrument refusal = "wrong_instrument"
 )
@@ -49,7 +48,7 @@ var codes = map[refusal]int{
 	invalid: 1007, clientExists: 1008, nothingToChange: 1009, startPassed: 1010, monthlyDay: 1011, quarterlyDay: 1012,
 	installmentCount: 1013, recurringCount: 1014,
 	noClient: 1007, noSchedule: 1007, belowZero: 1007, notVerified: 1000, notVerifiable: 1007, cannotConfirm: 1007, scheduleOver: 1007,
-	sentTwice: 1007, notOurLanguage: 1007, anotherClient: 1007, wrongInstrument: 1007,
+	sentTwice: 1007, anotherClient: 1007, wrongInstrument: 1007,
 }
 
 // texts are the words of the numbers. Those that end in a colon take a detail.
