@@ -231,6 +231,7 @@ func (c *demoCommand) announce(p *process, url string, m *billing.Merchant) erro
   plans        standard_monthly (19.99 USD a month), gym_monthly (49.99 USD a month)
   clock        %[6]s, running
   CCBill API   %[1]s/jpost/billingApi.cgi, account 900000, testuser, testpass
+  Recurly API  %[1]s/, site demo, API key demo-api-key
   Connect URL  %[1]s/connect/, companyid acme, api, s3cret (Billing Circle; testing: /connect-test/)
   data         %[7]s (started again, the demo goes on; remove it to begin anew)
 

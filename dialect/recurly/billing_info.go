@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -69,6 +70,9 @@ func (b *billingInfo) check(x *exchange, owner *billing.Customer, kept *billing.
 		IPAddress: b.value("ip_address", was.Details.IPAddress), VATNumber: b.value("vat_number", was.Details.VATNumber)}
 	m.Holder = strings.TrimSpace(m.Details.FirstName + " " + m.Details.LastName)
 	b.checkFields(x.choices, m, wrong)
+	if kept != nil && !b.card.numbered {
+		b.fillIn(kept)
+	}
 	b.card.check(x, wrong, b.inside, kept != nil)
 	if b.card.number.IsZero() {
 		r.KeepCard, r.Change = true, b.keep(m)
@@ -78,6 +82,20 @@ func (b *billingInfo) check(x *exchange, owner *billing.Customer, kept *billing.
 	m.Details.Brand, m.Details.StartDate, m.Details.IssueNumber = b.card.kind, b.card.start, b.card.issue
 	r.SecurityCode = b.card.code
 	return r
+}
+
+// fillIn takes month or year from the card that is kept, where only the other is
+// given: what is absent stays as it is.
+func (b *billingInfo) fillIn(kept *billing.PaymentMethod) {
+	if (b.inside["month"] == "") == (b.inside["year"] == "") || !billing.CheckExpiry(kept.Expiry) {
+		return
+	}
+	month, year := expiryOf(kept.Expiry, time.Time{})
+	for name, n := range map[string]int64{"month": month, "year": year} {
+		if b.inside[name] == "" {
+			b.inside[name] = strconv.FormatInt(n, 10)
+		}
+	}
 }
 
 // keep changes what is kept, but for the number, to what was asked for.

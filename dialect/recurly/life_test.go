@@ -381,3 +381,26 @@ func TestGatewayOutOfReach(t *testing.T) {
 		s.Balanced()
 	})
 }
+
+// TestNewExpiry: a new date of a kept card has it looked at again; the part of it
+// that is not given stays.
+func TestNewExpiry(t *testing.T) {
+	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
+		c := open(t, s)
+		asked(c, 201, "POST", "/accounts", ann)
+		dated := func(inside string) string {
+			return `<billing_info><credit_card>` + inside + `</credit_card></billing_info>`
+		}
+		body := asked(c, 200, "PUT", "/accounts/ann/billing_info", dated(`<year>2027</year>`))
+		wants(t, body, "month", "12")
+		wants(t, body, "year", "2027")
+		body = asked(c, 200, "PUT", "/accounts/ann/billing_info", dated(`<month>3</month>`))
+		wants(t, body, "month", "3")
+		wants(t, body, "year", "2027")
+		wants(t, body, "last_four", "1111")
+		asked(c, 422, "PUT", "/accounts/ann/billing_info", dated(`<year>2018</year>`))
+		if j := s.Journal(); j["authorisation"] != 3 || j["void"] != 3 || j["capture"] != 0 {
+			t.Errorf("the bank saw %v", j)
+		}
+	})
+}
