@@ -51,8 +51,9 @@ func readCredentials(header string, bare bool) (c credentials, ok bool) {
 const longestName = 100
 
 // login opens the session of who sends a request. Guesses are held up before a
-// password is hashed, by address and by name; an API key is no name, and is
-// counted by the address alone.
+// password is hashed, by address and by name; the name of an API key is the one that
+// the directory has for it, so that a key that has come from an address before is not
+// held up by what others guess there.
 func (x *exchange) login(ctx context.Context, from netip.Addr, r *http.Request) error {
 	c, ok := readCredentials(r.Header.Get("Authorization"), true)
 	if !ok {
@@ -61,8 +62,11 @@ func (x *exchange) login(ctx context.Context, from netip.Addr, r *http.Request) 
 	if len(c.name) > longestName || printable(c.name) != c.name {
 		c.name = "" // no login is called that; it goes the way of all that are not known
 	}
-	now := x.Cashier.Now()
-	if wait := x.Brake.Wait(now, from, c.name); wait > 0 {
+	now, name := x.Cashier.Now(), c.name
+	if !c.key.IsZero() {
+		name = cashier.KeyName(c.key)
+	}
+	if wait := x.Brake.Wait(now, from, name); wait > 0 {
 		f := fail(http.StatusTooManyRequests, "Too many failed logins; try again later")
 		f.wait = int((wait + time.Second - 1) / time.Second)
 		return f
@@ -76,7 +80,7 @@ func (x *exchange) login(ctx context.Context, from netip.Addr, r *http.Request) 
 	}
 	if err != nil {
 		if billing.KindOf(err) == billing.Unauthenticated {
-			x.Brake.Failed(now, from, c.name)
+			x.Brake.Failed(now, from, name)
 			return &failure{status: http.StatusUnauthorized, mistakes: []mistake{{text: "Your API key or login is not valid"}}, cause: err}
 		}
 		if billing.KindOf(err) == billing.Limited {
@@ -84,7 +88,7 @@ func (x *exchange) login(ctx context.Context, from netip.Addr, r *http.Request) 
 		}
 		return err
 	}
-	x.Brake.Succeeded(now, from, c.name)
+	x.Brake.Succeeded(now, from, name)
 	return x.admit(session, r)
 }
 

@@ -124,6 +124,7 @@ func TestStrangers(t *testing.T) {
 		for i := range 25 {
 			r := c.Ask("GET", "/accounts", http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "guess-%d:", i))}}, "")
 			if r.Status == 429 {
+				asked(c, 200, "GET", "/accounts", "") // a key that came from here before is not held up
 				return
 			}
 		}
