@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/perennial-billing/perennial/audit"
 	"github.com/perennial-billing/perennial/billing"
@@ -125,5 +126,34 @@ func TestVoidedClaimAnsweredWithItsVoid(t *testing.T) {
 				t.Errorf("%s is %d", ledger, n)
 			}
 		}
+	})
+}
+
+// TestSignUpReturned: the bank debit of a sign-up comes back: what was signed up for
+// ends, nothing of its invoice is left to be claimed, and the run comes to its end.
+func TestSignUpReturned(t *testing.T) {
+	sells(t, func(t *testing.T, s *shop) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		customer := s.Customer("ann")
+		account := cashier.MethodRequest{Instrument: billing.Checking, Number: billing.NewSecret("9000000101"), Routing: "021000021", Active: true}
+		_, err := s.Cashier.GiveCredit(ctx, s.Session(), customer, cashier.LineRequest{Amount: 300})
+		ok(t, err)
+		done := s.signUp(cashier.SignUpRequest{Party: cashier.Party{Customer: customer, Adopt: &account}, Plan: planRef("gold")})
+		if done.Subscription == nil || done.Attempt.Amount != usd(700) {
+			t.Fatalf("signed up %+v", done.Attempt)
+		}
+		s.SetClock("2020-01-20")
+		_, err = s.Runner.Merchant(ctx, s.Merchant.ID)
+		ok(t, err)
+		if sub := s.Subscription(cashier.Ref{ID: int64(done.Subscription.ID)}); !sub.Ended() {
+			t.Errorf("it is %s", sub.Status)
+		}
+		for _, a := range s.Activities(customer) {
+			if a.Kind == billing.Invoice && (a.Open.Sign() != 0 || !a.CollectAt.IsZero()) {
+				t.Errorf("%s is open, to be claimed at %s", a.Open, a.CollectAt)
+			}
+		}
+		s.clean()
 	})
 }

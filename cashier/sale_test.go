@@ -186,6 +186,29 @@ func TestSaleUnknown(t *testing.T) {
 	})
 }
 
+// TestSaleInPart: what the bank has not approved of a first price is claimed by the
+// next run.
+func TestSaleInPart(t *testing.T) {
+	cashiertest.Run(t, func(t *testing.T, shop *cashiertest.Shop) {
+		s := openSeller(t, shop, visa)
+		terms := monthly()
+		terms.Initial = 15500
+		sold := s.sell(terms)
+		if sold.Subscription == nil || s.payment(sold.Subscription).Amount.Minor() != 14500 {
+			t.Fatalf("sold %+v", sold)
+		}
+		_, err := s.Runner.Merchant(context.Background(), s.Merchant.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.wantBuyer(sold.Subscription, `2019-12-31 payment 145.00 open 0.00 posted due 2019-12-31
+2019-12-31 invoice 155.00 open 0.00 posted due 2019-12-31
+2019-12-31 claim 10.00 open 0.00 posted due 2019-12-31
+`)
+		s.clean()
+	})
+}
+
 // TestSaleFree asks nobody, and the run bills the second phase.
 func TestSaleFree(t *testing.T) {
 	cashiertest.Run(t, func(t *testing.T, shop *cashiertest.Shop) {

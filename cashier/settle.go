@@ -361,6 +361,9 @@ func (b *book) approve(ctx context.Context, a *billing.Attempt, o billing.Outcom
 	} else if sale != nil {
 		_, invoice := b.begin(sale, b.customers[a.CustomerID], a.CreatedAt, a.Details.Note)
 		b.match(pay, invoice)
+		if invoice.Open.Sign() > 0 { // approved in part
+			invoice.CollectAt = b.at
+		}
 		if sale.Replaces != 0 {
 			if err := b.endSale(ctx, sale.Replaces, ReplacedNote); err != nil {
 				return err
@@ -488,7 +491,7 @@ func (b *book) decline(ctx context.Context, a *billing.Attempt, was billing.Atte
 	}
 	if !a.Claim { // a customer's own payment came back: the debts go on as if it had not been made
 		for _, d := range reopened {
-			if d.Period >= 0 && d.AdjustedBy == 0 {
+			if d.Period >= 0 && d.Open.Sign() > 0 { // else what was sold has ended, and it is not owed any more
 				d.Reopened(b.merchant, b.at)
 			}
 		}
