@@ -200,6 +200,29 @@ func TestChangeUnknown(t *testing.T) {
 				if _, err := s.Cashier.CancelAtEnd(ctx, s.Session(), customer, sub, ""); billing.KindOf(err) != billing.InProgress {
 					t.Errorf("cancelled meanwhile: %v", err)
 				}
+				for what, do := range map[string]func() error{
+					"paused": func() error {
+						_, err := s.Cashier.Pause(ctx, s.Session(), customer, sub, billing.Date{}, "")
+						return err
+					},
+					"frozen": func() error {
+						_, err := s.Cashier.Freeze(ctx, s.Session(), customer, sub, cashier.FreezeRequest{From: s.Subscription(sub).NextDate, Length: 1})
+						return err
+					},
+					"cancelled for later": func() error {
+						_, err := s.Cashier.Cancel(ctx, s.Session(), customer, sub, s.Subscription(sub).NextDate, "")
+						return err
+					},
+					"extended": func() error { _, err := s.Cashier.Extend(ctx, s.Session(), customer, sub, 3); return err },
+					"repriced": func() error {
+						_, err := s.Cashier.Reprice(ctx, s.Session(), customer, sub, func(*billing.Subscription) (billing.Money, error) { return usd(1), nil })
+						return err
+					},
+				} {
+					if err := do(); billing.KindOf(err) != billing.InProgress {
+						t.Errorf("%s meanwhile: %v", what, err)
+					}
+				}
 				if x.then != nil {
 					x.then(s, customer, sub)
 				}
@@ -219,6 +242,29 @@ func TestChangeUnknown(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestChangeKnownLate: a change to another rhythm whose approval is known only weeks
+// later has begun its period when it was asked for, and what fell due since is billed.
+func TestChangeKnownLate(t *testing.T) {
+	sells(t, func(t *testing.T, s *shop) {
+		ctx := context.Background()
+		customer, sub := s.subscribed("year", func(r *cashier.SignUpRequest) { r.Unit = pointer(int64(5000)) })
+		s.clock("2020-01-10 12:00")
+		ok(t, s.Bank.SetFaults(ctx, s.Merchant.Code, sandbox.Fault{On: []string{"charge"}, Do: sandbox.CutAfter, Count: 1},
+			sandbox.Fault{On: []string{sandbox.OnLookup}, Do: sandbox.ErrorBefore, Count: 2}))
+		r := cashier.ChangeRequest{Plan: planRef("gold"), Unit: pointer(int64(6000))}
+		if done := s.change(customer, sub, r); done.Attempt.State != billing.AttemptUnknown {
+			t.Fatalf("changed %+v", done.Attempt)
+		}
+		_, err := s.Cashier.SetClock(ctx, s.Merchant.ID, billing.ClockFrozen, time.Date(2020, 3, 20, 12, 0, 0, 0, time.UTC))
+		ok(t, err)
+		s.rescued()
+		if got := billed(s.Shop, customer); got != "12-31 50.00, 01-10 60.00, 02-10 60.00, 03-10 60.00" {
+			t.Errorf("billed %s", got)
+		}
+		s.clean()
+	})
 }
 
 // open is what a customer owes, less what is the customer's.

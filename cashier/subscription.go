@@ -240,8 +240,11 @@ func (b *book) schedule(s *billing.Subscription) {
 		s.NextAt = b.merchant.Start(s.NextDate)
 		if s.NextAt.Before(b.at) {
 			s.NextAt = b.at
-			if was.After(b.at) {
-				s.NextAt = was // it was made today and waits for tomorrow's run
+			if was.After(b.at) { // it was made today and waits for tomorrow's run
+				s.NextAt = was
+				if tomorrow := b.tomorrow(); was.After(tomorrow) { // its dates lie otherwise now
+					s.NextAt = b.at
+				}
 			}
 		}
 	}
@@ -279,11 +282,15 @@ func (c *Cashier) ModifySubscription(ctx context.Context, s *Session, customer, 
 // Cancel ends a subscription at once, or on a date to come. What is invoiced
 // already stays owed.
 func (c *Cashier) Cancel(ctx context.Context, s *Session, customer, r Ref, on billing.Date, note string) (*billing.Subscription, error) {
-	return c.changeSubscription(ctx, s, customer, r, func(_ *store.Tx, _ *book, sub *billing.Subscription, a []billing.Adjustment) ([]billing.Adjustment, error) {
+	return c.changeSubscription(ctx, s, customer, r, func(tx *store.Tx, _ *book, sub *billing.Subscription, a []billing.Adjustment) ([]billing.Adjustment, error) {
 		if on.IsZero() {
 			on = s.Today()
 		}
-		return sub.CancelOn(on, s.Today(), a, note)
+		a, err := sub.CancelOn(on, s.Today(), a, note)
+		if err == nil && !sub.Ended() {
+			err = changing(ctx, &tx.View, sub)
+		}
+		return a, err
 	})
 }
 
@@ -296,7 +303,10 @@ type FreezeRequest struct {
 
 // Freeze skips a number of billings from a billing date to come.
 func (c *Cashier) Freeze(ctx context.Context, s *Session, customer, r Ref, f FreezeRequest) (*billing.Subscription, error) {
-	return c.changeSubscription(ctx, s, customer, r, func(_ *store.Tx, b *book, sub *billing.Subscription, a []billing.Adjustment) ([]billing.Adjustment, error) {
+	return c.changeSubscription(ctx, s, customer, r, func(tx *store.Tx, b *book, sub *billing.Subscription, a []billing.Adjustment) ([]billing.Adjustment, error) {
+		if err := changing(ctx, &tx.View, sub); err != nil {
+			return nil, err
+		}
 		a, err := sub.FreezeFrom(f.From, s.Today(), f.Length, a, f.Note)
 		if err == nil {
 			b.fee(billing.ServiceFee, s.Merchant.Settings.Fees.Freeze, b.customers[sub.CustomerID], sub.ID, "freeze fee")
@@ -307,7 +317,10 @@ func (c *Cashier) Freeze(ctx context.Context, s *Session, customer, r Ref, f Fre
 
 // Pause skips billings from a date on until Resume.
 func (c *Cashier) Pause(ctx context.Context, s *Session, customer, r Ref, on billing.Date, note string) (*billing.Subscription, error) {
-	return c.changeSubscription(ctx, s, customer, r, func(_ *store.Tx, _ *book, sub *billing.Subscription, a []billing.Adjustment) ([]billing.Adjustment, error) {
+	return c.changeSubscription(ctx, s, customer, r, func(tx *store.Tx, _ *book, sub *billing.Subscription, a []billing.Adjustment) ([]billing.Adjustment, error) {
+		if err := changing(ctx, &tx.View, sub); err != nil {
+			return nil, err
+		}
 		if on.IsZero() {
 			on = s.Today()
 		}
@@ -335,6 +348,9 @@ func (c *Cashier) CancelAtEnd(ctx context.Context, s *Session, customer, r Ref, 
 // Extend gives a subscription days for nothing, see billing.Subscription.Extend.
 func (c *Cashier) Extend(ctx context.Context, s *Session, customer, r Ref, days int) (*billing.Subscription, error) {
 	return c.changeSubscription(ctx, s, customer, r, func(tx *store.Tx, b *book, sub *billing.Subscription, a []billing.Adjustment) ([]billing.Adjustment, error) {
+		if err := changing(ctx, &tx.View, sub); err != nil {
+			return nil, err
+		}
 		if err := sub.Extend(days, a); err != nil {
 			return nil, err
 		}
@@ -347,6 +363,9 @@ func (c *Cashier) Extend(ctx context.Context, s *Session, customer, r Ref, days 
 // amount for the one that is, or says why there is none.
 func (c *Cashier) Reprice(ctx context.Context, s *Session, customer, r Ref, price func(*billing.Subscription) (billing.Money, error)) (*billing.Subscription, error) {
 	return c.changeSubscription(ctx, s, customer, r, func(tx *store.Tx, _ *book, sub *billing.Subscription, a []billing.Adjustment) ([]billing.Adjustment, error) {
+		if err := changing(ctx, &tx.View, sub); err != nil {
+			return nil, err
+		}
 		amount, err := price(sub)
 		if err != nil {
 			return nil, err
