@@ -7,6 +7,7 @@ import (
 
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/cashier"
+	"github.com/perennial-billing/perennial/processor/sandbox"
 )
 
 // TestCoupons: who may redeem what, how long it lasts, and what it has lowered.
@@ -129,4 +130,39 @@ func TestWithdrawPlan(t *testing.T) {
 		}
 		s.clean()
 	})
+}
+
+// TestCouponLaidAside: while nobody knows whether a deal was paid for that a coupon for
+// one invoice lowers, it lowers no other; if nothing comes of the deal the customer has
+// it again.
+func TestCouponLaidAside(t *testing.T) {
+	for _, x := range []struct {
+		name, number string
+		later        int64 // what is asked for after all is known
+	}{{"paid", visa, 1000}, {"declined", refuses, 500}} {
+		t.Run(x.name, func(t *testing.T) {
+			sells(t, func(t *testing.T, s *shop) {
+				ctx := context.Background()
+				s.coupon(billing.Coupon{Code: "half", Percent: 50, Lasts: billing.LastsOnce})
+				customer, card := s.someone("", visa)
+				_, err := s.Cashier.Redeem(ctx, s.Session(), customer, "half")
+				ok(t, err)
+				ok(t, s.Bank.SetFaults(ctx, s.Merchant.Code, sandbox.Fault{On: []string{"charge"}, Do: sandbox.CutAfter, Count: 1},
+					sandbox.Fault{On: []string{sandbox.OnLookup}, Do: sandbox.ErrorBefore, Count: 2}))
+				r := cashier.SignUpRequest{Party: cashier.Party{Customer: customer, Method: s.Card(customer, "", x.number)}, Plan: planRef("gold")}
+				if done := s.signUp(r); done.Attempt.State != billing.AttemptUnknown || done.Attempt.Amount != usd(500) {
+					t.Fatalf("signed up %+v", done.Attempt)
+				}
+				r.Method = card
+				if done := s.signUp(r); done.Attempt.Amount != usd(1000) {
+					t.Errorf("a second deal is lowered too: %s", done.Attempt.Amount)
+				}
+				s.rescued()
+				if done := s.signUp(r); done.Attempt.Amount != usd(x.later) {
+					t.Errorf("then %s", done.Attempt.Amount)
+				}
+				s.clean()
+			})
+		})
+	}
 }

@@ -101,6 +101,9 @@ func (c *Cashier) strike(ctx context.Context, s *Session, code billing.Secret, p
 		if err != nil {
 			return err
 		}
+		if err := layAside(ctx, tx, g.sale, s.Now); err != nil {
+			return err
+		}
 		for _, k := range g.keys {
 			k.ObjectID, k.At, k.Digest = int64(attempt.ID), s.Now, []byte{}
 			if err := tx.PassKey(ctx, k); err != nil {
@@ -238,8 +241,11 @@ func (b *book) fulfil(ctx context.Context, sale *billing.Sale, of agreement, pay
 		}
 	case d.Changes != nil:
 		agreed, err := b.switchNow(ctx, sale, of, invoice)
-		if err != nil || !agreed {
+		if err != nil {
 			return err
+		}
+		if !agreed {
+			return b.takeUp(ctx, d, of.owner.ID)
 		}
 		credit = b.giveUnused(sale, of)
 	}
@@ -276,11 +282,70 @@ func (b *book) lowered(ctx context.Context, d *billing.Deal) error {
 	return b.useCoupon(r, coupon, billing.Minor(d.Discount, d.Currency))
 }
 
+// layAside takes a coupon for one invoice out of the customer's hands while a deal
+// that it lowers is being paid for, so that it lowers no other.
+func layAside(ctx context.Context, tx *store.Tx, sale *billing.Sale, at time.Time) error {
+	if sale == nil || sale.Deal == nil || sale.Deal.Redemption == 0 || sale.Deal.Discount == 0 {
+		return nil
+	}
+	r, once, err := redeemedOnce(ctx, tx, sale.Deal.Redemption)
+	if err != nil || !once {
+		return err
+	}
+	r.EndedAt = at
+	return tx.UpdateRedemptions(ctx, []*billing.Redemption{r})
+}
+
+// takeUp gives a coupon that was laid aside back, if the customer has not got another
+// since.
+func (b *book) takeUp(ctx context.Context, d *billing.Deal, customer billing.CustomerID) error {
+	if d.Redemption == 0 || d.Discount == 0 {
+		return nil
+	}
+	r, once, err := redeemedOnce(ctx, b.tx, d.Redemption)
+	if err != nil || !once || r.Used > 0 || r.EndedAt.IsZero() {
+		return err
+	}
+	held, err := b.tx.HeldRedemptions(ctx, []billing.CustomerID{customer})
+	if err != nil || held[customer] != nil {
+		return err
+	}
+	r.EndedAt = time.Time{}
+	return b.tx.UpdateRedemptions(ctx, []*billing.Redemption{r})
+}
+
+// redeemedOnce reads a redemption, and whether it is of a coupon for one invoice.
+func redeemedOnce(ctx context.Context, tx *store.Tx, id billing.RedemptionID) (r *billing.Redemption, once bool, err error) {
+	if r, err = tx.Redemption(ctx, id); err != nil {
+		return nil, false, err
+	}
+	coupon, err := tx.Coupon(ctx, r.CouponID)
+	if err != nil {
+		return nil, false, err
+	}
+	return r, coupon.Lasts == billing.LastsOnce, nil
+}
+
 // undeal gives back what was put into the customer's hands for a deal that came to
-// nothing.
+// nothing. A coupon that has lowered another invoice meanwhile is known for that, and
+// lowers no more.
 func (b *book) undeal(ctx context.Context, a *billing.Attempt) error {
-	if sale := a.Details.Sale; sale != nil && sale.Deal != nil && sale.Deal.Redeems {
-		return b.tx.DeleteRedemption(ctx, sale.Deal.Redemption)
+	sale := a.Details.Sale
+	if sale == nil || sale.Deal == nil || sale.Deal.Redemption == 0 {
+		return nil
+	}
+	if !sale.Deal.Redeems {
+		return b.takeUp(ctx, sale.Deal, a.CustomerID)
+	}
+	r, err := b.tx.Redemption(ctx, sale.Deal.Redemption)
+	switch {
+	case err != nil:
+		return err
+	case r.Used == 0:
+		return b.tx.DeleteRedemption(ctx, r.ID)
+	case r.EndedAt.IsZero():
+		r.EndedAt = b.at
+		return b.tx.UpdateRedemptions(ctx, []*billing.Redemption{r})
 	}
 	return nil
 }
