@@ -226,7 +226,7 @@ func (a *auditor) checkReversal(s *sheet, act *billing.Activity) {
 	case !slices.Contains(takesBack(of.Kind), act.Kind):
 		a.fault(Reversals, "%s cannot take %s back", a.name(act), a.name(of))
 	case act.Amount.Currency() != of.Amount.Currency() || act.Amount.Minor() > of.Amount.Minor() ||
-		act.Amount != of.Amount && act.Kind != billing.Chargeback:
+		act.Amount != of.Amount && act.Kind != billing.Chargeback && act.Kind != billing.Decline: // of what was refunded in part the rest comes back
 		a.fault(Reversals, "%s of %s takes %s of %s back", a.name(act), act.Amount, a.name(of), of.Amount)
 	}
 }

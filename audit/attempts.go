@@ -197,6 +197,8 @@ func (a *auditor) checkBecomes(p *asked, t *billing.Attempt) {
 	switch {
 	case t.State == billing.AttemptDeclined && act != nil && act.Kind == billing.Refund && act.State == billing.Posted && act.AdjustedBy != 0:
 		// Money that had left came back.
+	case t.State == billing.AttemptDeclined && act != nil && t.Kind == billing.AskCharge && act.State == billing.Posted && act.AdjustedBy != 0:
+		// A part of what came back had been refunded before, and stays paid.
 	case kind == "" && act != nil:
 		a.fault(Attempts, "%s is %s and has become %s", named(t), t.State, a.name(act))
 	case act == nil && t.Claim && t.State == billing.AttemptDeclined:

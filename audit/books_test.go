@@ -388,3 +388,31 @@ func (w *town) names() map[string]string {
 
 // address is that of an empty database.
 func address(t *testing.T) string { return sqldbtest.Address(t, sqldb.SQLite) }
+
+// TestPartComesBack: of a debit of which a part was refunded the rest comes back late.
+func TestPartComesBack(t *testing.T) {
+	cashiertest.Run(t, func(t *testing.T, s *cashiertest.Shop) {
+		ctx := context.Background()
+		customer := s.Customer("ann")
+		paid, err := s.Cashier.Charge(ctx, s.Session(), customer, cashier.ChargeRequest{Amount: 1000, Instrument: billing.Checking,
+			Number: billing.NewSecret(returnedLate), Routing: "021000021"})
+		check(t, err)
+		s.MoveTo("2020-01-04") // settled, and not returned yet
+		_, err = s.Cashier.Refund(ctx, s.Session(), paid.Activity.ID, cashier.RefundRequest{Amount: 300})
+		check(t, err)
+		s.MoveTo("2020-03-20")
+		back := slices.ContainsFunc(s.Activities(customer), func(a *billing.Activity) bool {
+			return a.Kind == billing.Decline && a.State == billing.Posted && a.Amount.Minor() == 700
+		})
+		if !back {
+			t.Fatalf("it did not come back:\n%s", s.Books(customer))
+		}
+		faults, err := audit.Books(ctx, s.Store, s.Merchant.ID, s.Wall.Now())
+		check(t, err)
+		for _, f := range faults {
+			if !f.Note {
+				t.Error(f)
+			}
+		}
+	})
+}
