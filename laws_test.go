@@ -91,7 +91,7 @@ var arrows = map[string][]string{
 	"arrival":                 {"billing", "cashier", "store", "vault", "sqldb"},
 	"audit":                   {"billing", "store"},
 	"node":                    {"billing", "sqldb", "store"},
-	"simulate":                {"billing", "store", "vault", "processor", "processor/sandbox", "sqldb", "cashier", "billrun", "dialect/unipay"},
+	"simulate":                {"billing", "store", "vault", "processor", "processor/sandbox", "sqldb", "cashier", "billrun", "dialect/unipay", "audit"},
 	"bench":                   {anything},
 	"cmd/perennial":           {anything},
 }

@@ -201,6 +201,12 @@ func (w *world) client(a Act, shop *shop, r *rand.Rand) verb {
 		}
 		return do
 	}
+	if do := (dealer{w}).verb(x); do != nil {
+		if !ok || len(shop.stock.plans) == 0 {
+			return none
+		}
+		return do
+	}
 	if do := w.termsVerb(x); do != nil {
 		if !ok {
 			return none

@@ -45,7 +45,10 @@ func (j *judgement) schedule(s *subscription, invoices map[int64]*item) {
 	issued := int64(j.shop.billed[billing.SubscriptionID(s.id)])
 	seen := 0
 	for k := int(issued); ; k++ {
-		day, due := s.cycle.Date(invoicing, k), s.cycle.Date(first, k)
+		day, due := s.cycle.Date(invoicing, k), s.date(first, k)
+		if len(s.anchors) > 0 {
+			day = due
+		}
 		x := invoices[int64(k)]
 		if x != nil {
 			seen++
@@ -62,7 +65,7 @@ func (j *judgement) schedule(s *subscription, invoices map[int64]*item) {
 			j.fault("missing", "subscription %d (%s) has no invoice for %s, to be made on %s: %+v %v", s.id, s.status, due, day, *s, j.changes(s))
 		case x != nil && call == never:
 			j.fault("too much", "subscription %d was billed for %s: %+v %v", s.id, due, *s, j.changes(s))
-		case x != nil && !frozen && (x.amount != s.amount || x.due != due.String()):
+		case x != nil && !frozen && (!s.composed && x.amount != s.price(k) || x.due != due.String()):
 			j.fault("invoice", "subscription %d was billed %d on %s for %s: %+v", s.id, x.amount, x.due, due, *s)
 		}
 		if x != nil && !frozen {
@@ -75,6 +78,34 @@ func (j *judgement) schedule(s *subscription, invoices map[int64]*item) {
 	if s.term == billing.Fixed && issued >= s.length {
 		j.term(s)
 	}
+}
+
+// price is what billing k costs, of a subscription that is one amount.
+func (s *subscription) price(k int) int64 {
+	if k == 0 && s.initial >= 0 {
+		return s.initial
+	}
+	return s.amount
+}
+
+// date is billing date k, counted from the last of the dates before it at which the
+// series begins anew.
+func (s *subscription) date(first billing.Date, k int) billing.Date {
+	period, cycle := 0, s.cycle
+	if len(s.anchors) > 0 && s.anchors[0].Period == 0 && s.anchors[0].Cycle != "" {
+		cycle = s.anchors[0].Cycle
+	}
+	for _, a := range s.anchors {
+		if a.Period > k {
+			break
+		}
+		if first, period = a.Date, a.Period; a.Cycle != "" {
+			cycle = a.Cycle
+		} else {
+			cycle = s.cycle
+		}
+	}
+	return cycle.Date(first, k-period)
 }
 
 // changes are the adjustments of a subscription.
@@ -93,17 +124,22 @@ func (j *judgement) changes(s *subscription) []adjustment {
 func (j *judgement) call(s *subscription, day, due billing.Date, k int) (v verdict, frozen bool) {
 	v = must
 	worse := func(w verdict) { v = max(v, w) }
-	for _, a := range j.changes(s) {
+	for _, a := range s.standing(j.changes(s)) {
 		from, err := billing.ParseDate(a.from)
 		j.w.check(err)
 		asked := j.merchant.Today(time.UnixMicro(a.created))
+		if a.kind == billing.Cancel && a.to != "" { // an end at once took its place
+			from, err = billing.ParseDate(a.to)
+			j.w.check(err)
+			asked = from
+		}
 		atOnce := !from.After(asked)
 		if atOnce {
 			from = asked
 		}
 		if a.kind == billing.Freeze {
 			first, _ := billing.ParseDate(s.first)
-			if n, ok := s.cycle.Index(first, from); ok && k >= n && k < n+int(a.length) {
+			if n, ok := s.index(first, from); ok && k >= n && k < n+int(a.length) {
 				frozen = true
 				worse(may) // a fee may be invoiced
 			}
@@ -116,11 +152,40 @@ func (j *judgement) call(s *subscription, day, due billing.Date, k int) (v verdi
 		case j.early(s, day, asked) && !from.After(asked.AddDays(1)), day == asked:
 			worse(may)
 		case day.Before(asked), !stopped:
+		case a.kind == billing.Pause && s.composed && !s.piecemeal:
+			worse(may) // a schedule that was never billed is billed when it is let go
 		default:
 			worse(never)
 		}
 	}
 	return v, frozen
+}
+
+// index is which billing date a day is.
+func (s *subscription) index(first, day billing.Date) (int, bool) {
+	for k := range billing.MaxPeriods {
+		if on := s.date(first, k); !on.Before(day) {
+			return k, on == day
+		}
+	}
+	return 0, false
+}
+
+// standing leaves out the cancellations that were taken back, which come before the
+// one that counts.
+func (s *subscription) standing(list []adjustment) (rest []adjustment) {
+	last := -1
+	for i, a := range list {
+		if a.kind == billing.Cancel && (a.state != string(billing.Done) || s.status == billing.Cancelled || s.status == billing.Gone) {
+			last = i
+		}
+	}
+	for i, a := range list {
+		if a.kind != billing.Cancel || i == last {
+			rest = append(rest, a)
+		}
+	}
+	return rest
 }
 
 // early says whether a change came on the day on which the subscription was made:
@@ -149,7 +214,7 @@ func (j *judgement) term(s *subscription) {
 	for _, a := range j.activities {
 		waits = waits || a.subscription == s.id && a.period >= 0 && (a.open > 0 || pending[a.id])
 	}
-	if !waits && s.status != billing.Expired && s.status != billing.Cancelled && s.status != billing.Gone {
+	if !waits && s.access == billing.AnyAccess && s.status != billing.Expired && s.status != billing.Cancelled && s.status != billing.Gone {
 		j.fault("term", "subscription %d has issued its last invoice and owes nothing, and is %s", s.id, s.status)
 	}
 }

@@ -39,6 +39,52 @@ func TestFound(t *testing.T) {
 			{actCustomer, 1, 503, 911, 6187, 16786351019708607621},
 			{actCancel, 1, 52, 407, 1117, 14061794024293322689},
 		}}},
+		{"a coupon for one invoice lowers one, though two deals are being paid for", Story{Seed: 833, Merchants: 3, Processes: 2, Idle: 40, Deals: true, Acts: []Act{
+			{actCustomer, 0, 347, 377, 7493, 13649786747638621376},
+			{actTrouble, 0, 890, 230, 2223, 8618577303446632998},
+			{actSignUp, 0, 482, 659, 2339, 7157231794678967767},
+			{actSignUp, 0, 834, 473, 11748, 2218143005901544634},
+		}}},
+		{"a sign-up comes to nothing whose coupon has lowered another invoice", Story{Seed: 800, Merchants: 1, Processes: 3, Idle: 80, Cards: true, Deals: true, Acts: []Act{
+			{actCustomer, 0, 96, 417, 16981, 5980525827377002236},
+			{actInfo, 0, 597, 682, 6371, 14942803559571882086},
+			{actSignUp, 0, 256, 257, 5054, 12714269148048096499},
+			{actCustomer, 0, 922, 655, 1161, 6332527561562780677},
+			{actAlter, 0, 809, 529, 18008, 1383143177384372981},
+			{actAlter, 0, 293, 616, 6318, 3134618199163297606},
+			{actSignUp, 0, 261, 710, 13754, 8027530453458093957},
+			{actCoupon, 0, 89, 661, 6805, 1885733922276493240},
+			{actDays, 0, 986, 267, 3, 2990054983266857737},
+			{actInfo, 0, 208, 452, 6171, 7067244963520597497},
+			{actSignUp, 0, 960, 723, 2608, 3156373943172729755},
+		}}},
+		{"the debit of a sign-up comes back that a credit covered in part", Story{Seed: 995, Merchants: 1, Processes: 2, Deals: true, Acts: []Act{
+			{actCustomer, 0, 888, 1, 10942, 5807284924619248566},
+			{actSignUp, 0, 682, 851, 5783, 8972490331870862880},
+			{actRecord, 0, 743, 324, 6627, 13629641095551155796},
+			{actDown, 0, 403, 617, 4, 627202804436919797},
+			{actReverse, 0, 853, 821, 6594, 7028114690467757488},
+			{actDays, 0, 476, 358, 3, 3427994865165810362},
+			{actMinutes, 0, 663, 26, 400, 7055840391214720812},
+			{actRun, 0, 207, 355, 14287, 5925659661600212387},
+			{actSignUp, 0, 235, 521, 13887, 5378208438601121969},
+		}}},
+		{"the first price of a sale is approved in part", Story{Seed: 1097, Merchants: 3, Processes: 3, Deals: true, Acts: []Act{
+			{actCustomer, 2, 611, 578, 3297, 365460961011223640},
+			{actSell, 2, 989, 7, 15992, 12637026640835868840},
+		}}},
+		{"a change to another rhythm is known to be paid for when its next billings are past", Story{Seed: 506, Merchants: 1, Processes: 2, Deaths: 100_000, Deals: true, Acts: []Act{
+			{actCustomer, 0, 361, 851, 8187, 5995667514734953717},
+			{actSignUp, 0, 917, 432, 15082, 8268150893591899802},
+			{actAlter, 0, 255, 894, 12763, 5976716136040201206},
+			{actDays, 0, 749, 152, 90, 2575556266520291133},
+		}}},
+		{"a subscription is paused while a change to another rhythm is being paid for", Story{Seed: 506, Merchants: 1, Processes: 2, Deaths: 100_000, Deals: true, Acts: []Act{
+			{actCustomer, 0, 361, 851, 8187, 5995667514734953717},
+			{actSignUp, 0, 917, 432, 15082, 8268150893591899802},
+			{actAlter, 0, 755, 392, 4547, 7246535601112919411},
+			{actHinder, 0, 755, 392, 0, 74869076177564804},
+		}}},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			r, err := stage.Play(context.Background(), tt.story)

@@ -31,6 +31,13 @@ func (w *world) judge() error {
 		j.claims()
 		j.debts()
 		j.dates()
+		j.deals()
+		j.paper()
+		j.velocity()
+		j.returned()
+		if err := j.audit(); err != nil {
+			return err
+		}
 		w.result.Attempts += len(l.attempts)
 		text.WriteString(l.text())
 	}

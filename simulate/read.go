@@ -26,15 +26,16 @@ type ledgers struct {
 	inactive    map[int64]bool // customers and payment methods
 	keys        map[string]int64
 	journal     []sandbox.Line
+	papers
 }
 
 // item is an activity.
 type item struct {
-	id, customer, amount, open, subscription, period, attempt, adjustedBy, adjusts, collectAt, tries, claimedBy int64
-	kind                                                                                                        billing.ActivityKind
-	state                                                                                                       billing.ActivityState
-	due                                                                                                         string
-	created                                                                                                     int64
+	id, customer, amount, tax, open, subscription, period, attempt, adjustedBy, adjusts, collectAt, tries, claimedBy int64
+	kind                                                                                                             billing.ActivityKind
+	state                                                                                                            billing.ActivityState
+	due                                                                                                              string
+	created                                                                                                          int64
 }
 
 type allocation struct{ source, target, amount, created, ended int64 }
@@ -60,6 +61,10 @@ type subscription struct {
 	first, invoicing, next, last                         string
 	status                                               billing.SubscriptionStatus
 	created                                              int64
+	composed, piecemeal                                  bool
+	initial                                              int64
+	access                                               billing.Access
+	anchors                                              []billing.Anchor
 }
 
 type adjustment struct {
@@ -81,6 +86,7 @@ func (w *world) read(s *shop) (*ledgers, error) {
 			func(tx *sqldb.Tx) error { return w.readActivities(tx, l) },
 			func(tx *sqldb.Tx) error { return w.readMoney(tx, l) },
 			func(tx *sqldb.Tx) error { return w.readSubscriptions(tx, l) },
+			func(tx *sqldb.Tx) error { return l.readPapers(w.ctx, tx) },
 		} {
 			if err := read(tx); err != nil {
 				return err
@@ -98,10 +104,10 @@ func (w *world) read(s *shop) (*ledgers, error) {
 func (w *world) readActivities(tx *sqldb.Tx, l *ledgers) (err error) {
 	l.activities, err = sqldb.Query(w.ctx, tx, func(r sqldb.Row) (*item, error) {
 		a := &item{}
-		err := r.Scan(&a.id, &a.customer, &a.kind, &a.amount, &a.open, &a.state, &a.due, &a.subscription, &a.period, &a.attempt,
+		err := r.Scan(&a.id, &a.customer, &a.kind, &a.amount, &a.tax, &a.open, &a.state, &a.due, &a.subscription, &a.period, &a.attempt,
 			&a.adjustedBy, &a.adjusts, &a.collectAt, &a.tries, &a.claimedBy, &a.created)
 		return a, err
-	}, `SELECT id, customer_id, kind, amount, open, state, due, COALESCE(subscription_id, 0), COALESCE(period, -1), COALESCE(attempt_id, 0),
+	}, `SELECT id, customer_id, kind, amount, tax, open, state, due, COALESCE(subscription_id, 0), COALESCE(period, -1), COALESCE(attempt_id, 0),
 			COALESCE(adjusted_by, 0), COALESCE(adjusts, 0), COALESCE(collect_at, 0), tries, COALESCE(claimed_by, 0), created_at
 		FROM activity WHERE merchant_id = $1 ORDER BY id`, int64(l.shop.id))
 	for _, a := range l.activities {
@@ -151,11 +157,16 @@ func (w *world) readMoney(tx *sqldb.Tx, l *ledgers) (err error) {
 func (w *world) readSubscriptions(tx *sqldb.Tx, l *ledgers) (err error) {
 	l.subs, err = sqldb.Query(w.ctx, tx, func(r sqldb.Row) (*subscription, error) {
 		s := &subscription{}
+		var composition, anchors string
 		err := r.Scan(&s.id, &s.customer, &s.method, &s.term, &s.length, &s.amount, &s.cycle, &s.first, &s.invoicing, &s.status, &s.period,
-			&s.issued, &s.next, &s.last, &s.created)
+			&s.issued, &s.next, &s.last, &s.created, &composition, &anchors, &s.initial, &s.access)
+		if err == nil && anchors != "" {
+			s.anchors, err = billing.ParseAnchors(anchors)
+		}
+		s.composed, s.piecemeal = composition != "", strings.Contains(composition, `"plan":`)
 		return s, err
 	}, `SELECT id, customer_id, payment_method_id, term, length, amount + tax, cycle, first_date, first_invoicing, status, period, issued,
-			next_date, last_date, created_at
+			next_date, last_date, created_at, composition, anchors, COALESCE(initial_amount, -1), access
 		FROM subscription WHERE merchant_id = $1 ORDER BY id`, int64(l.shop.id))
 	if err != nil {
 		return err

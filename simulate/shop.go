@@ -22,6 +22,7 @@ type shop struct {
 	plans     []cashier.Ref
 	keys      []*keyed
 	billed    map[billing.SubscriptionID]int // how many billings another system had made
+	stock     stock
 }
 
 // person is a customer.
@@ -71,6 +72,9 @@ func (w *world) openShop(n int) error {
 	if w.story.Cards {
 		settings.ForgetAfterMonths = 1 + n%3
 	}
+	if w.story.Deals {
+		settings.Velocity = limits(lottery(w.story.Seed, 300+uint64(n)))
+	}
 	m := &billing.Merchant{Code: fmt.Sprintf("m%d", n), Name: "Merchant", Mode: billing.Test, Zone: zone, Currency: "USD", Settings: settings}
 	at := time.Date(2020, time.Month(1+r.IntN(12)), 1+r.IntN(31), r.IntN(24), r.IntN(60), 0, 0, time.UTC)
 	switch r.IntN(4) {
@@ -104,6 +108,11 @@ func (w *world) openShop(n int) error {
 			return err
 		}
 		s.plans = append(s.plans, cashier.Ref{ID: int64(p.ID)})
+	}
+	if w.story.Deals {
+		if err := (dealer{w}).stockUp(n, s, m); err != nil {
+			return err
+		}
 	}
 	w.shops = append(w.shops, s)
 	w.log("merchant %s: %s %s in %s at %s, %+v, terms %+v", m.Code, m.Mode, m.Clock.Mode, zone, m.CreatedAt.Format(time.DateTime), settings, terms)

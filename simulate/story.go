@@ -51,6 +51,18 @@ const (
 	actLook       Kind = "look"       // ask whether a card would pay
 	actInfo       Kind = "info"       // give a customer something new to pay with, or change what is known of it
 	actClear      Kind = "clear"      // have what a customer pays with forgotten
+	actSignUp     Kind = "sign-up"    // subscribe to a plan in pieces, and pay the first of it at once
+	actAlter      Kind = "alter"      // change what a subscription is for, now or later
+	actHinder     Kind = "hinder"     // pause, freeze or cancel what was signed up for, perhaps while a change is under way
+	actTerms      Kind = "terms"      // cancel to the end of what is paid, take that back, or end at once
+	actLine       Kind = "line"       // a charge, credit or adjustment
+	actUnline     Kind = "unline"     // remove one
+	actInvoice    Kind = "invoice"    // invoice what waits
+	actPurchase   Kind = "purchase"   // buy something once
+	actCoupon     Kind = "coupon"     // redeem a coupon, or take it away
+	actSchedule   Kind = "schedule"   // agree on a schedule, and let it go
+	actReschedule Kind = "reschedule" // change one, hold it, let it go on
+	actSell       Kind = "sell"       // sell a subscription on terms of its own
 )
 
 // Act is one step of a story.
@@ -75,6 +87,7 @@ type Story struct {
 	Deaths    int  // per million steps
 	Idle      int  // per cent of acts after which workers are left standing where they are
 	Cards     bool // cards are looked at, replaced and forgotten too
+	Deals     bool // there are sign-ups, changes, lines, coupons, schedules and sales too
 	Acts      []Act
 }
 
@@ -131,6 +144,9 @@ func Tell(seed uint64) Story {
 	if seed%cardsEvery == 0 {
 		s.addCards()
 	}
+	if seed%dealsEvery == dealsAt {
+		s.addDeals()
+	}
 	return s
 }
 
@@ -146,6 +162,31 @@ func (s *Story) addCards() {
 	for range 4 + r.IntN(12) {
 		a := s.act(kinds[r.IntN(len(kinds))], r, r.IntN(s.Merchants))
 		s.Acts = slices.Insert(s.Acts, s.Merchants+r.IntN(len(s.Acts)-s.Merchants+1), a)
+	}
+}
+
+// dealsEvery is how many seeds have one story with deals, which are strewn in as well;
+// dealsAt is which of them.
+const dealsEvery, dealsAt = 3, 2
+
+func (s *Story) addDeals() {
+	s.Deals = true
+	r := lottery(s.Seed, 5)
+	kinds := []Kind{actSignUp, actSignUp, actSignUp, actSignUp, actAlter, actAlter, actAlter, actAlter, actTerms, actTerms, actLine, actLine,
+		actLine, actUnline, actInvoice, actInvoice, actPurchase, actCoupon, actCoupon, actSchedule, actSchedule, actReschedule, actReschedule,
+		actSell, actSell}
+	for n := range 12 + r.IntN(25) {
+		a := s.act(kinds[r.IntN(len(kinds))], r, r.IntN(s.Merchants))
+		if n < 2*s.Merchants { // somebody must have signed up before there is something to change
+			a = s.act(actSignUp, r, n%s.Merchants)
+			s.Acts = slices.Insert(s.Acts, s.Merchants+r.IntN(3), a)
+			continue
+		}
+		acts := []Act{a}
+		if a.Kind == actAlter && r.IntN(2) == 0 { // somebody comes in between
+			acts = []Act{s.act(actTrouble, r, a.M), a, {Kind: []Kind{actHinder, actHinder, actTerms, actAlter}[r.IntN(4)], M: a.M, A: a.A, B: a.B, Lot: r.Uint64()}}
+		}
+		s.Acts = slices.Insert(s.Acts, s.Merchants+r.IntN(len(s.Acts)-s.Merchants+1), acts...)
 	}
 }
 
