@@ -90,19 +90,47 @@ func Open(t testing.TB, address string) *Shop {
 	ctx := context.Background()
 	s := &Shop{T: t, Address: address, Wall: &Wall{at: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}}
 	var err error
-	s.Store, err = store.Open(ctx, address, store.Options{Now: s.Wall.Now, MaxConns: 8, Volatile: true})
+	openStore := func(address string) (st *store.Store, err error) {
+		st, err = store.Open(ctx, address, store.Options{Now: s.Wall.Now, MaxConns: 8, Volatile: true})
+		if err == nil {
+			err = st.Migrate(ctx)
+		}
+		return st, err
+	}
+	s.check(books.place(address, func(address string) error {
+		st, err := openStore(address)
+		if err != nil {
+			return err
+		}
+		return st.Close()
+	}))
+	s.Store, err = openStore(address)
 	s.check(err)
 	t.Cleanup(func() { s.check(s.Store.Close()) })
-	s.check(s.Store.Migrate(ctx))
 	key, err := vault.NewMasterKey()
 	s.check(err)
 	s.Vault, err = vault.New(key)
 	s.check(err)
-	bankDB, err := sqldb.Open(ctx, sqldbtest.Address(t, sqldb.SQLite), sqldb.Options{Volatile: true})
+	openBank := func(address string) (*sandbox.Bank, *sqldb.DB, error) {
+		db, err := sqldb.Open(ctx, address, sqldb.Options{Volatile: true})
+		if err != nil {
+			return nil, nil, err
+		}
+		b, err := sandbox.New(ctx, db, sandbox.Options{})
+		return b, db, err
+	}
+	bankAddress := sqldbtest.Address(t, sqldb.SQLite)
+	s.check(bank.place(bankAddress, func(address string) error {
+		_, db, err := openBank(address)
+		if err != nil {
+			return err
+		}
+		return db.Close()
+	}))
+	var bankDB *sqldb.DB
+	s.Bank, bankDB, err = openBank(bankAddress)
 	s.check(err)
 	t.Cleanup(func() { s.check(bankDB.Close()) })
-	s.Bank, err = sandbox.New(ctx, bankDB, sandbox.Options{})
-	s.check(err)
 	s.Line = &Line{RoundTripper: sandbox.Embedded(s.Bank)}
 	driver, err := sandbox.NewDriver("http://bank", s.Line)
 	s.check(err)

@@ -72,7 +72,7 @@ func killInTheMiddle(t *testing.T, l place, apart bool) {
 // the request, sees through what is under way, and ends without complaint.
 func TestStoppedInTheMiddle(t *testing.T) {
 	t.Parallel()
-	const some, slow = 150, time.Second
+	const some, slow = 600, time.Second // some ten seconds of work
 	l := testPlace(t, sqldb.SQLite)
 	subs := seed(t, l, some)
 	server := start(t, l, "demo", "--listen", "127.0.0.1:0", "--json", "--bank-latency", slow.String())
