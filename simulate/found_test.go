@@ -85,6 +85,12 @@ func TestFound(t *testing.T) {
 			{actAlter, 0, 755, 392, 4547, 7246535601112919411},
 			{actHinder, 0, 755, 392, 0, 74869076177564804},
 		}}},
+		{"a sign-up comes back unpaid of a day before that on which a client changes it, and the worker is late", Story{Seed: 1649, Merchants: 2, Processes: 3, Deaths: 100000, Idle: 10, Cards: false, Deals: true, Acts: []Act{
+			{actCustomer, 1, 970, 42, 4362, 5206275580109638193},
+			{actSignUp, 1, 163, 827, 4032, 8856547913618135510},
+			{actDays, 1, 741, 769, 14, 7759812821788457115},
+			{actAlter, 1, 515, 433, 756, 1516274773128135065},
+		}}},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			r, err := stage.Play(context.Background(), tt.story)

@@ -68,9 +68,9 @@ type subscription struct {
 }
 
 type adjustment struct {
-	subscription, length, created int64
-	kind                          billing.AdjustmentKind
-	from, to, state               string
+	id, subscription, length, created int64
+	kind                              billing.AdjustmentKind
+	from, to, state                   string
 }
 
 // readAll reads the books of a merchant.
@@ -172,9 +172,9 @@ func (w *world) readSubscriptions(tx *sqldb.Tx, l *ledgers) (err error) {
 		return err
 	}
 	l.adjustments, err = sqldb.Query(w.ctx, tx, func(r sqldb.Row) (a adjustment, err error) {
-		err = r.Scan(&a.subscription, &a.kind, &a.from, &a.to, &a.length, &a.state, &a.created)
+		err = r.Scan(&a.id, &a.subscription, &a.kind, &a.from, &a.to, &a.length, &a.state, &a.created)
 		return a, err
-	}, `SELECT subscription_id, kind, effective_date, end_date, length, state, created_at FROM adjustment
+	}, `SELECT id, subscription_id, kind, effective_date, end_date, length, state, created_at FROM adjustment
 		WHERE merchant_id = $1 ORDER BY id`, int64(l.shop.id))
 	if err != nil {
 		return err
