@@ -129,10 +129,12 @@ func (j *judgement) call(s *subscription, day, due billing.Date, k int) (v verdi
 		from, err := billing.ParseDate(a.from)
 		j.w.check(err)
 		asked := j.merchant.Today(time.UnixMicro(a.created))
-		if a.kind == billing.Cancel && a.to != "" { // an end at once took its place
-			from, err = billing.ParseDate(a.to)
+		if a.kind == billing.Cancel && a.to != "" { // an end at once took its place, if that came first
+			at, err := billing.ParseDate(a.to)
 			j.w.check(err)
-			asked = from
+			if at.Before(from) || !from.After(asked) {
+				from, asked = at, at
+			}
 		}
 		atOnce := !from.After(asked)
 		if atOnce {
