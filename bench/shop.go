@@ -19,6 +19,7 @@ import (
 // shop is the parts of the product on one database, put together as a server
 // puts them together.
 type shop struct {
+	address string
 	db      *sqldb.DB // the same database, for what the product has no question for
 	store   *store.Store
 	cashier *cashier.Cashier
@@ -50,7 +51,7 @@ func (s *Site) openShop(ctx context.Context, g *ground, name string, u setup) (*
 	if err != nil {
 		return nil, err
 	}
-	p := &shop{}
+	p := &shop{address: address}
 	g.open = append(g.open, p.close)
 	if p.store, err = store.Open(ctx, address, store.Options{Now: s.Now, MaxConns: u.conns}); err != nil {
 		return nil, err
