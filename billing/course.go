@@ -213,8 +213,12 @@ func (s *Subscription) EndNow(today Date, adjustments []Adjustment, note string)
 	known := false
 	for i := range adjustments {
 		if a := &adjustments[i]; a.Kind == Cancel && a.State == Waiting {
-			a.End, known = today, true
-			if behind && a.Effective.After(today) {
+			known = true
+			if !a.Effective.After(today) {
+				continue // it has ended by then, and Advance has not come to it
+			}
+			a.End = today
+			if behind {
 				a.Effective = today
 			}
 		}

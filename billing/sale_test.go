@@ -149,6 +149,26 @@ func TestEndNow(t *testing.T) {
 	}
 }
 
+// Ended at once while billings before are still to be made, and again before anybody
+// has made them: it has ended on the first day.
+func TestEndNowTwice(t *testing.T) {
+	c := sold(t, billing.Terms{Initial: 500, InitialDays: 30, Recurring: 500, RecurringDays: 30, Rebills: 5}, "2021-01-01")
+	c.walk(t, "2021-01-10")
+	first := day(t, "2021-02-03")
+	for _, on := range []billing.Date{first, day(t, "2021-02-20")} {
+		var err error
+		if c.adjustments, err = c.EndNow(on, c.adjustments, ""); err != nil || len(c.adjustments) != 1 {
+			t.Fatalf("%v: %v", c.adjustments, err)
+		}
+	}
+	c.walk(t, "2021-04-01")
+	c.stands(t, billing.Cancelled, "", "")
+	c.expect(t, "0 2021-01-01", "1 2021-01-31")
+	if got := c.LastDay(c.adjustments); got != first {
+		t.Errorf("the last day is %v", got)
+	}
+}
+
 // An extension moves what is to come and nothing of what has been, as often as
 // it is given, and dates and billings are each other's inverse.
 func TestExtensionsShiftWhatIsToCome(t *testing.T) {
