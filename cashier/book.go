@@ -2,6 +2,7 @@ package cashier
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/perennial-billing/perennial/billing"
@@ -31,11 +32,12 @@ type book struct {
 	asked       map[billing.AttemptID]*billing.Attempt // of which answers are being written down
 	answered    []*billing.Attempt                     // changed
 	subs        []*billing.Subscription
-	born        []*billing.Subscription         // made in this transaction
-	paid        map[billing.SubscriptionID]bool // whose invoices were covered
-	settledNow  []billing.ActivityID            // claims that were pending and are money now
-	parked      []billing.Parked                // debts that cannot be claimed
-	unparked    map[billing.ParkedNoun][]int64  // what a verb has put into its queue again
+	held        map[billing.SubscriptionID]*billing.Subscription // see subscriptions
+	born        []*billing.Subscription                          // made in this transaction
+	paid        map[billing.SubscriptionID]bool                  // whose invoices were covered
+	settledNow  []billing.ActivityID                             // claims that were pending and are money now
+	parked      []billing.Parked                                 // debts that cannot be claimed
+	unparked    map[billing.ParkedNoun][]int64                   // what a verb has put into its queue again
 
 	// What follows is of invoices with lines, and empty where there are none.
 
@@ -102,6 +104,41 @@ func (b *book) load(ctx context.Context, ids ...billing.ActivityID) error {
 		b.know(a)
 	}
 	return err
+}
+
+// subscriptions locks subscriptions and reads them, each once in the life of the
+// book: answers that come together may change the same one, and the second must see
+// what the first has made of it.
+func (b *book) subscriptions(ctx context.Context, ids ...billing.SubscriptionID) (list []*billing.Subscription, err error) {
+	if b.held == nil {
+		b.held = make(map[billing.SubscriptionID]*billing.Subscription)
+	}
+	for _, known := range [][]*billing.Subscription{b.subs, b.born} {
+		for _, s := range known {
+			b.held[s.ID] = s
+		}
+	}
+	var absent []billing.SubscriptionID
+	for _, id := range ids {
+		if b.held[id] == nil {
+			absent = append(absent, id)
+		}
+	}
+	if len(absent) > 0 {
+		read, err := b.tx.LockSubscriptions(ctx, absent)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range read {
+			b.held[s.ID] = s
+		}
+	}
+	for _, id := range ids {
+		if s := b.held[id]; s != nil && !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	return list, nil
 }
 
 // post puts a new activity into the book and writes its entries. adjusted is

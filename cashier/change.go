@@ -266,7 +266,7 @@ func (s *Session) priceChange(ctx context.Context, b *book, g *bargain, sub *bil
 // the subscription was billed since, at the old price, what was agreed on for the
 // period before stands, and the change goes on from there.
 func (b *book) switchNow(ctx context.Context, sale *billing.Sale, of agreement, invoice *billing.Activity) (agreed bool, err error) {
-	list, err := b.tx.LockSubscriptions(ctx, []billing.SubscriptionID{sale.SubscriptionID})
+	list, err := b.subscriptions(ctx, sale.SubscriptionID)
 	if err != nil || len(list) == 0 || list[0].Changeable() != nil {
 		return false, err
 	}

@@ -117,7 +117,7 @@ func (b *book) forgive(pay *billing.Activity, freed []*billing.Activity, a *bill
 // endSale ends a subscription at once, because what paid for it was taken back,
 // and takes back the invoices of it that are open.
 func (b *book) endSale(ctx context.Context, id billing.SubscriptionID, note string) error {
-	list, err := b.tx.LockSubscriptions(ctx, []billing.SubscriptionID{id})
+	list, err := b.subscriptions(ctx, id)
 	if err != nil || len(list) == 0 {
 		return err
 	}
@@ -136,7 +136,7 @@ func (b *book) withAccess(ctx context.Context, ids []billing.SubscriptionID, do 
 	if len(ids) == 0 {
 		return nil
 	}
-	list, err := b.tx.LockSubscriptions(ctx, ids)
+	list, err := b.subscriptions(ctx, ids...)
 	if err != nil {
 		return err
 	}

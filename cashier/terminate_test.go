@@ -2,11 +2,13 @@ package cashier_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/perennial-billing/perennial/billing"
 	"github.com/perennial-billing/perennial/cashier"
 	"github.com/perennial-billing/perennial/processor/sandbox"
+	"github.com/perennial-billing/perennial/store"
 )
 
 // TestTerminate: what is given back of what the running period was paid with, and
@@ -129,6 +131,55 @@ func TestTerminateUnknown(t *testing.T) {
 				done := effect == sandbox.CutAfter
 				if s.Subscription(sub).Ended() != done || s.Journal()[sandbox.LineRefund] == 1 != done || s.open(customer) != 0 {
 					t.Errorf("then %+v\n%s", s.Subscription(sub), s.Books(customer))
+				}
+				s.clean()
+			})
+		})
+	}
+}
+
+// TestTerminatedAndChanged: the outcome of what ends a subscription and of a change of
+// it become known in one batch, in either order. It has ended, and what was paid for
+// the change is on the books.
+func TestTerminatedAndChanged(t *testing.T) {
+	for _, first := range []billing.AttemptKind{billing.AskRefund, billing.AskCharge} {
+		t.Run(string(first)+" first", func(t *testing.T) {
+			sells(t, func(t *testing.T, s *shop) {
+				ctx := context.Background()
+				customer, sub := s.subscribed("gold")
+				s.clock(middle)
+				lost := []sandbox.Fault{{On: []string{"refund", "charge"}, Do: sandbox.CutAfter, Count: 2}, {On: []string{sandbox.OnLookup}, Do: sandbox.ErrorBefore, Count: 2}}
+				ok(t, s.Bank.SetFaults(ctx, s.Merchant.Code, lost...))
+				if _, _, err := s.Cashier.Terminate(ctx, s.Session(), customer, sub, cashier.TakePartial, ""); billing.KindOf(err) != billing.OutcomeUnknown {
+					t.Fatal(err)
+				}
+				if got := s.change(customer, sub, toRuby()); got.Attempt == nil || got.Attempt.State != billing.AttemptUnknown {
+					t.Fatalf("%+v", got)
+				}
+				session := s.Session()
+				var answers []cashier.Answer
+				ok(t, s.Store.View(ctx, s.Merchant.ID, func(v *store.View) error {
+					list, err := v.UnknownAttempts(ctx, false, 10)
+					for _, a := range list {
+						answer, failure := s.Cashier.Rescue(ctx, session.Merchant, cashier.Order{Attempt: a, Ask: true}, session.Now)
+						ok(t, failure)
+						answers = append(answers, answer)
+					}
+					return err
+				}))
+				slices.SortFunc(answers, func(a, b cashier.Answer) int {
+					if a.Attempt.Kind == first {
+						return -1
+					}
+					return 1
+				})
+				if len(answers) != 2 {
+					t.Fatalf("%d answers", len(answers))
+				}
+				_, err := s.Cashier.Settle(ctx, session.Merchant, session.Now, answers)
+				ok(t, err)
+				if got := s.Subscription(sub); !got.Ended() || !got.NextAt.IsZero() {
+					t.Errorf("it goes on: %+v", got)
 				}
 				s.clean()
 			})
