@@ -2,6 +2,7 @@ package cashier
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -263,15 +264,18 @@ func (b *book) fulfil(ctx context.Context, sale *billing.Sale, of agreement, pay
 			b.match(by, invoice)
 		}
 	}
-	return b.lowered(ctx, d)
+	return b.lowered(ctx, d, of.owner.ID)
 }
 
 // lowered notes that the coupon of a deal has lowered its invoice.
-func (b *book) lowered(ctx context.Context, d *billing.Deal) error {
+func (b *book) lowered(ctx context.Context, d *billing.Deal, customer billing.CustomerID) error {
 	if d.Redemption == 0 || d.Discount == 0 {
 		return nil
 	}
 	r, err := b.tx.Redemption(ctx, d.Redemption)
+	if billing.KindOf(err) == billing.NotFound {
+		r, err = b.redeemedAgain(ctx, d, customer)
+	}
 	if err != nil {
 		return err
 	}
@@ -280,6 +284,28 @@ func (b *book) lowered(ctx context.Context, d *billing.Deal) error {
 		return err
 	}
 	return b.useCoupon(r, coupon, billing.Minor(d.Discount, d.Currency))
+}
+
+// redeemedAgain writes down, as over, the redemption of a coupon that had come into the
+// customer's hands for another deal, and was taken back because that came to nothing,
+// while this one, which it lowers too, was being paid for. Who was asked for the
+// lowered price has it.
+func (b *book) redeemedAgain(ctx context.Context, d *billing.Deal, customer billing.CustomerID) (*billing.Redemption, error) {
+	i := slices.IndexFunc(d.Items, func(i billing.Item) bool { return i.Kind == billing.LineDiscount })
+	if i < 0 {
+		return nil, billing.Errorf(billing.Internal, "a deal is lowered without a discount")
+	}
+	k, err := b.tx.LockCoupon(ctx, d.Items[i].Code)
+	if err != nil {
+		return nil, err
+	}
+	_, last, err := b.tx.CountRedemptions(ctx, k.ID)
+	if err != nil {
+		return nil, err
+	}
+	r := k.Redemption(customer, b.today(), b.at)
+	r.ID, r.Seq, r.EndedAt = billing.RedemptionID(b.tx.NewID()), last+1, b.at
+	return r, b.tx.InsertRedemption(ctx, r)
 }
 
 // layAside takes a coupon for one invoice out of the customer's hands while a deal
@@ -314,9 +340,14 @@ func (b *book) takeUp(ctx context.Context, d *billing.Deal, customer billing.Cus
 	return b.tx.UpdateRedemptions(ctx, []*billing.Redemption{r})
 }
 
-// redeemedOnce reads a redemption, and whether it is of a coupon for one invoice.
+// redeemedOnce reads a redemption, and whether it is of a coupon for one invoice. One
+// that was taken back is not.
 func redeemedOnce(ctx context.Context, tx *store.Tx, id billing.RedemptionID) (r *billing.Redemption, once bool, err error) {
-	if r, err = tx.Redemption(ctx, id); err != nil {
+	r, err = tx.Redemption(ctx, id)
+	if billing.KindOf(err) == billing.NotFound {
+		return nil, false, nil
+	}
+	if err != nil {
 		return nil, false, err
 	}
 	coupon, err := tx.Coupon(ctx, r.CouponID)

@@ -91,6 +91,13 @@ func TestFound(t *testing.T) {
 			{actDays, 1, 741, 769, 14, 7759812821788457115},
 			{actAlter, 1, 515, 433, 756, 1516274773128135065},
 		}}},
+		{"a sign-up is paid for with the coupon of another that comes to nothing meanwhile", Story{Seed: 501329, Merchants: 3, Processes: 3, Deaths: 100_000, Idle: 40, Deals: true, Acts: []Act{
+			{actCustomer, 2, 236, 570, 6004, 13171159612958527045},
+			{actSignUp, 2, 638, 131, 8177, 16338417414654125217},
+			{actCustomer, 2, 190, 376, 11146, 6198929685382316490},
+			{actSignUp, 2, 460, 507, 14040, 9084175626636746101},
+			{actInvoice, 2, 561, 193, 4241, 4782979766568129168},
+		}}},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			r, err := stage.Play(context.Background(), tt.story)
