@@ -14,7 +14,7 @@ import (
 
 // benchCommand measures the product against the bare database.
 type benchCommand struct {
-	All      benchAll      `cmd:"" help:"All benches with the sizes of docs/performance.md, and their bars in one table. Takes 20 to 30 minutes on two cores."`
+	All      benchAll      `cmd:"" help:"All benches with the sizes of docs/performance.md, and their bars in one table. Takes 10 to 20 minutes on two cores."`
 	Renewals benchRenewals `cmd:"" help:"A billing run against hand-made SQL that writes the same rows without logic, in batches; or, with --latency, against what a slow bank allows."`
 	Charges  benchCharges  `cmd:"" help:"Charges over HTTP against hand-made SQL that writes the same rows without logic, a transaction each."`
 	Spread   benchSpread   `cmd:"" help:"Charges over HTTP of one merchant against those of many that share them."`
