@@ -22,10 +22,6 @@ type SubscribeRequest struct {
 	FirstInvoicing billing.Date // zero is the billing date itself
 	Billed         int          // billings that another system has made: a subscription that moves here goes on after them
 	Note           string
-
-	// Composition is what the amount is made of, nil where it is one amount. It
-	// takes the place of Amount and Tax.
-	Composition *billing.Composition
 }
 
 // Subscribe makes a subscription for a customer. It makes no invoice and moves
@@ -126,14 +122,6 @@ func (s *Session) subscription(owner *billing.Customer, plan *billing.Plan, meth
 	if r.Billed > 0 {
 		sub.Period, sub.Issued, sub.Status = r.Billed, r.Billed, billing.Current
 		sub.LastDate = sub.BillingDate(r.Billed - 1)
-	}
-	if r.Composition != nil {
-		if !sub.FirstInvoicing.IsZero() {
-			return nil, billing.FieldError(billing.Invalid, "firstInvoicingDate", "is not of a subscription whose invoices have lines")
-		}
-		if err := sub.Compose(*r.Composition); err != nil {
-			return nil, err
-		}
 	}
 	if r.FirstInvoicing == first {
 		sub.FirstInvoicing = billing.Date{}
