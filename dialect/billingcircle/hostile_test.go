@@ -132,7 +132,7 @@ func TestCanary(t *testing.T) {
 			if strings.Contains(text, secret) {
 				t.Errorf("an answer has %s:\n%s", secret, text)
 			}
-			if strings.Contains(d.Log.String(), secret) {
+			if strings.Contains(d.Log.Said(), secret) {
 				t.Errorf("the log has %s", secret)
 			}
 			d.absent(secret)
